@@ -11,6 +11,9 @@ import pytest
 
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapters import network
+from sparkdesk.core.bringup.proof.band import TCP
+from sparkdesk.core.bringup.proof.judge import grade_of
+from sparkdesk.core.bringup.proof.measurement import ProofKind
 from sparkdesk.core.bringup.state import Phase
 from sparkdesk.core.step import Output, Step, StepEvent
 from tests.lab.bringup.desk import BringUpDesk, opened_bring_up
@@ -21,6 +24,7 @@ from tests.lab.lab import CAGE_PORTS, USER, Lab, LabNode
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 NETWORK = Choices(chapters=frozenset({"network"}))
+PROVED = Choices(chapters=frozenset({"network", "proof"}), picks_image=False)
 KEPT, TRIED = "etc/netplan/90-sparkdesk.yaml", "run/netplan/90-sparkdesk.yaml"
 THEIRS = "etc/netplan/40-cx7.yaml"
 SHORT_TRIAL_S = 12
@@ -83,6 +87,18 @@ def beside(desk: BringUpDesk, act: Callable[[], object]) -> Callable[[], None]:
     return begin
 
 
+def assert_sent_by_tcp(desk: BringUpDesk) -> None:
+    """iperf3 measured, and not RDMA: how fast the cable is, is the machine's business, and so is the grade."""
+    kinds = {one.item.kind: one for one in desk.state.measurements}
+    assert not kinds.keys() & {ProofKind.RDMA_BANDWIDTH, ProofKind.RDMA_LATENCY}
+    found = kinds[ProofKind.TCP]
+    assert found.value, f"{found}\n{desk.words()}"
+    assert (found.grade, found.unit, found.is_simulated) == (grade_of(found.value, TCP), "Gb/s", False)
+    assert found.message.endswith("both halves · passes at 90"), found.message
+    print(found.message)
+    assert found.message in Path(desk.state.report_paths[0]).read_text()
+
+
 def is_tried(node: LabNode) -> Callable[[Step, StepEvent], bool]:
     """The node has said that it tries its new network."""
     return lambda step, event: step.node == node.name and isinstance(event, Output) and "trial_s" in event.text
@@ -129,7 +145,7 @@ async def test_a_wrong_password_on_one_node_changes_nothing_there_until_its_own_
     assert_untouched(pair, before)
 
 
-async def test_a_full_disk_at_the_keeping_gives_the_old_network_back(pair: Lab) -> None:
+async def test_a_full_disk_at_the_keeping_gives_the_old_network_back_and_without_rdma_tcp_is_proved(pair: Lab) -> None:
     node = pair.nodes[0]
     node.run(
         "sh", "-c",
@@ -146,9 +162,11 @@ async def test_a_full_disk_at_the_keeping_gives_the_old_network_back(pair: Lab) 
             await desk.undo()
         assert_untouched(pair, before)
         (node.root / "etc/netplan/ballast").unlink()
-        await desk.look(NETWORK)
+        node.run("sh", "-c", "rm -rf /sys/class/infiniband/*")
+        await desk.look(PROVED)
         await desk.apply()
         assert (node.root / KEPT).exists()
+        assert_sent_by_tcp(desk)
 
 
 async def test_a_node_that_restarts_in_the_middle_of_its_trial_is_carried_on(pair: Lab) -> None:

@@ -76,6 +76,7 @@ class Desk:
                 store=self.store,
                 programs={name: read_remote(name) for name in PROGRAMS},
                 save_file=self._save,
+                fresh_s=0.0,  # two readings of nodes that nobody changes make one plan
             )
         )
 

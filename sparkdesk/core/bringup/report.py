@@ -360,8 +360,8 @@ def left_behind(
         step.title for step in steps if not step.undo and not packages_of(step) and any(map(_is_change, step.apply))
     ]
     told += [f"Undo does not take back: {'; '.join(kept)}."] if kept else []
-    told += [f"{words}." for words in left_words(run, names)] if run is not None else []
-    return (*told, BACKUPS) if steps else ()
+    left = [f"{words}." for words in left_words(run, names)] if run is not None else []
+    return (*left, *told, BACKUPS) if steps else tuple(left)
 
 
 def left_words(run: RunView, names: Mapping[str, str]) -> tuple[str, ...]:

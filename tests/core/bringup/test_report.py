@@ -202,6 +202,21 @@ def test_what_undo_leaves_is_of_what_was_done() -> None:
     assert left_behind(plan.playbook, unchanged) == ()
 
 
+def test_what_nodes_said_at_the_undo_and_what_was_let_go_of_is_in_both() -> None:
+    copy = "spark-1: 90-sparkdesk.yaml was changed since; a copy is <there>"
+    run = RunView("r1", a_plan().playbook, left=frozenset({STEPS[0].id}))
+    state = a_state(run=run, undo_words=(copy,))
+    markdown, data = report_markdown(state, "x"), json.loads(report_json(state, "x"))
+    assert "## What nodes said at the undo" in markdown
+    assert "a copy is \\<there\\>" in markdown
+    assert data["undo_words"] == [copy]
+    left = f"spark-1 was let go of, and this stands there: {STEPS[0].title}."
+    assert left in data["left_behind"]
+    assert left in markdown
+    assert "said at the undo" not in report_markdown(a_state(), "x")
+    assert "a copy is" in report_markdown(replace(state, plan=None), "x")
+
+
 @pytest.mark.parametrize("text", ["# x", "1. x", "- x", "+ x", "= x", "12) x"])
 def test_no_text_begins_a_heading_or_a_list(text: str) -> None:
     assert re.match(r"\\[#+=-]|\d+\\[.)]", sentence(text))

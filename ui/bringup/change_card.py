@@ -25,9 +25,10 @@ from ui.widgets.segmented import Segmented
 
 _OWN = ("chapter", "prove")
 _PREFIXED = re.compile(r"spark-.{3}")
-WAYS = (("file", "File"), ("run", "Commands"), ("undo", "Undo"))
+WAYS = (("file", "File"), ("run", "Commands"), ("undo", "Undo"), ("program", "Program"))
 MOST_TABS = 4
 """Of more nodes one is chosen from a list."""
+NO_PROGRAM = "# No program of SparkDesk's own is brought to a node here; the commands are all there is."
 _NOTHING = {
     Chapter.CABLING: "# Cables are changed by hand; the checks above say which.",
     Chapter.FINISH: "# The report is saved on this computer; nothing runs on a node.",
@@ -163,12 +164,15 @@ class ChangeCard(Card):
         is_undo = self.ways.key() == "undo"
         node_id = self._model.node_id if self._model.node_id in self._model.node_ids() else ""
         self.title.setText(chapter.words)
+        self.note.setText(" ".join(self._model.notes(chapter)))
+        if self.ways.key() == "program":
+            self.text.show_output(self._model.programs(chapter, node_id) or NO_PROGRAM)
+            return
         plan = self._model.commands(chapter, node_id, is_undo=is_undo)
         if plan.text:
             self.text.show_plan(plan)
         else:
             self.text.show_output(self._nothing_words(chapter, node_id))
-        self.note.setText(" ".join(self._model.notes(chapter)))
 
     def _nothing_words(self, chapter: Chapter, node_id: str) -> str:
         if self._model.state.plan is None:

@@ -76,12 +76,12 @@ def chapter_words(chapter: str) -> str:
 
 
 def summary(matrix: Matrix) -> str:
-    """ "31 of 40 passed · 3 warnings · 2 running · 4 to come"."""
+    """ "31 of 40 checks passed · 3 warnings · 2 running · 4 to come"."""
     total = sum(len(row.cells) for row in matrix.rows)
     if not total:
         return ""
     passed = matrix.count(CellState.PASS, CellState.DONE)
-    parts = [f"{passed} of {total} passed"]
+    parts = [f"{passed} of {total} checks passed"]
     for states, one, many in _COUNTED:
         count = matrix.count(*states)
         if count:
@@ -114,6 +114,6 @@ def _cell(cell: Cell) -> cell_table.Cell:
     look, word = LOOKS[cell.state]
     whole = text.one_line(now_and_then(cell), _MAX_CHARS)
     said = whole if len(whole) <= _SHORT else text.one_line(cell.text, _MAX_CHARS)
-    hint = "" if not said else word if said == whole else f"{word}: {whole}"
+    hint = "" if not said else word if said == whole else f"{word}: {text.one_line(cell.then, _MAX_CHARS)}"
     more = text.one_line(cell.remedy, 200)
     return cell_table.Cell(said or word, look, hint=", ".join(part for part in (hint, more) if part))

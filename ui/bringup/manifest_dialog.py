@@ -10,9 +10,11 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from sparkdesk.core.playbooks.run_view import StepView
+from sparkdesk.core.playbooks.program_words import programs_text
+from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.step import Playbook, Stage, Step
 from ui import text, theme
+from ui.bringup.change_card import NO_PROGRAM
 from ui.bringup.model import BringUpModel
 from ui.node.mark import tint_of
 from ui.playbook.model import STEP_MARKS
@@ -28,6 +30,7 @@ from ui.widgets.toggle import CheckBox
 SIZE = (940, 600)
 LEAST = (760, 480)
 STAYS = "Installed packages stay, and so do backup files that end in a minus sign; the report lists them."
+_IS_BACK = "This was taken back already"
 _NO_UNDO = "This step has nothing to take back"
 
 
@@ -36,8 +39,10 @@ class StepPart(QWidget):
 
     looked = Signal(str)
 
-    def __init__(self, step: Step, view: StepView, node: str, parent: QWidget | None = None) -> None:
+    def __init__(self, run: RunView, step: Step, node: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        view = run.step(step.id)
+        is_back = view.state == "undone"
         self.step = step
         mark = STEP_MARKS.get(view.state, STEP_MARKS["unknown"])
         title = text.one_line(step.title, 120)
@@ -54,10 +59,11 @@ class StepPart(QWidget):
         row.addWidget(self.check)
         row.addWidget(IconLabel(mark.icon or "circle-help", tint_of(mark), size=14))
         row.addLayout(words, 1)
-        if not step.undo:
+        if not step.undo or is_back:
+            reason = _IS_BACK if is_back else _NO_UNDO
             self.check.setEnabled(False)
-            self.check.setAccessibleDescription(_NO_UNDO)
-            self.setToolTip(_NO_UNDO)
+            self.check.setAccessibleDescription(reason)
+            self.setToolTip(reason)
         self.check.clicked.connect(lambda _is_on: self.looked.emit(step.id))
 
 
@@ -69,7 +75,7 @@ class ManifestDialog(QDialog):
     def __init__(self, model: BringUpModel, parent: QWidget, *, shows_undo: bool = False) -> None:
         super().__init__(parent)
         self._model = model
-        self._done = model.done()
+        self._done = model.history()
         self._steps: tuple[Step, ...] = tuple(step for _, step in self._done)
         self.setWindowTitle("Manifest of the bring-up")
         self.setAccessibleName("Manifest of the bring-up")
@@ -77,7 +83,9 @@ class ManifestDialog(QDialog):
         self.resize(*SIZE)
         self.parts: list[StepPart] = []
         self.every = CheckBox("Choose all")
-        self.ways = Segmented([("run", "What ran"), ("undo", "What takes it back")], what="Which text to show")
+        self.ways = Segmented(
+            [("run", "What ran"), ("undo", "What takes it back"), ("program", "Programs")], what="Which text to show"
+        )
         self.ways.set_key("undo" if shows_undo else "run")
         self.text = PlanView("The commands")
         self.stays = Label(STAYS, "label", "text3", is_wrapped=True)
@@ -136,7 +144,7 @@ class ManifestDialog(QDialog):
         rows.setSpacing(0)
         rows.setAlignment(Qt.AlignmentFlag.AlignTop)
         for run, step in self._done:
-            part = StepPart(step, run.step(step.id), self._model.name_of(step.node))
+            part = StepPart(run, step, self._model.name_of(step.node))
             self.parts.append(part)
             rows.addWidget(part)
         area = QScrollArea()
@@ -181,9 +189,12 @@ class ManifestDialog(QDialog):
         ids = self.chosen_ids()
         steps = tuple(reversed([step for step in self._steps if not ids or step.id in ids]))
         playbook = Playbook("Manifest", (Stage("Manifest", steps),) if steps else ())
-        self.text.show_plan((undo_text if is_undo else plan_text)(playbook, self._model.name_of))
+        if self.ways.key() == "program":
+            self.text.show_output(programs_text(steps) or NO_PROGRAM)
+        else:
+            self.text.show_plan((undo_text if is_undo else plan_text)(playbook, self._model.name_of))
         reason = "" if self._model.can_undo() else "Something is under way: stop it or let it end first"
-        undoable = any(step.undo for step in self._steps)
+        undoable = any(part.check.isEnabled() for part in self.parts)
         self.all.set_disabled_reason(reason or ("" if undoable else "There is nothing to take back"))
         self.chosen.set_disabled_reason(reason or ("" if ids else "Choose a step first"))
         self.chosen.setText(f"Undo {len(ids)} chosen" if ids else "Undo chosen")

@@ -19,6 +19,7 @@ from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.topology import Cable, Topology
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.playbooks.program_words import programs_text
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.step import Playbook, Stage, Step
 from ui import text
@@ -57,6 +58,8 @@ AUTOMATIC: Final = "automatic"
 """Stands for no image in particular: names of images have a tag."""
 
 _ENDED_WELL: Final = ("done", "unchanged")
+_WRITERS: Final = {"authorized_keys": "keys-let-in-", "known_hosts": "keys-hosts-", "config": "keys-hosts-"}
+"""Of the files of a chapter whose steps write several: which step does."""
 _BEFORE: Final = (Phase.READING, Phase.PLANNED)
 
 
@@ -276,8 +279,9 @@ class BringUpModel(QObject):
     def is_written(self, diff: FileDiff) -> bool:
         """Whether the run has written this file, so that it stands on its node now."""
         run = self.state.run
-        steps = [step for step in steps_of(self.state, diff.chapter.value) if step.node == diff.node_id and step.undo]
-        return run is not None and bool(steps) and all(run.step(step.id).state in _ENDED_WELL for step in steps)
+        steps = [step for step in steps_of(self.state, diff.chapter.value) if step.node == diff.node_id]
+        writes = [step for step in steps if step.undo and step.id.startswith(_WRITERS.get(_name(diff.path), ""))]
+        return run is not None and bool(writes) and all(run.step(step.id).state in _ENDED_WELL for step in writes)
 
     def grid(self) -> Grid:
         """The matrix as a table."""
@@ -306,13 +310,19 @@ class BringUpModel(QObject):
 
     def commands(self, chapter: Chapter, node_id: str, *, is_undo: bool = False) -> PlanText:
         """The exact commands of a chapter, on one node or ("") on all; or those that take them back."""
+        return (undo_text if is_undo else plan_text)(_playbook(self._steps_on(chapter, node_id)), self.name_of)
+
+    def programs(self, chapter: Chapter, node_id: str) -> str:
+        """The text of every program of ours that a chapter brings, each once."""
+        return programs_text(self._steps_on(chapter, node_id))
+
+    def _steps_on(self, chapter: Chapter, node_id: str) -> tuple[Step, ...]:
         if chapter is Chapter.PROOF:
             plan = self.state.plan
             steps = tuple(plan.proof.steps()) if plan is not None else ()
         else:
             steps = steps_of(self.state, chapter.value)
-        chosen = tuple(step for step in steps if not node_id or step.node == node_id)
-        return (undo_text if is_undo else plan_text)(_playbook(chosen), self.name_of)
+        return tuple(step for step in steps if not node_id or step.node == node_id)
 
     def notes(self, chapter: Chapter) -> tuple[str, ...]:
         """What should be read before a chapter is applied."""
@@ -326,7 +336,10 @@ class BringUpModel(QObject):
 
     def clock(self) -> tuple[ClockFace, ...]:
         """The rollback clocks that run now."""
-        return faces(self.state.trials, self.names(), self.feeds.now_ms())
+        run = self.state.run
+        # What is verified was kept before: nothing restores itself any more, though its step is not over.
+        trials = [one for one in self.state.trials if run is None or run.step(one.step_id).part != "verify"]
+        return faces(trials, self.names(), self.feeds.now_ms())
 
     def strange_spark(self) -> Cable | None:
         """A cable of a node of the cluster that leads to another Spark, which is none of its nodes."""
@@ -350,6 +363,17 @@ class BringUpModel(QObject):
             if step.id in wanted and is_change(step)
         )
 
+    def history(self) -> tuple[tuple[RunView, Step], ...]:
+        """The same, with what was taken back: it can still be read."""
+        run = self.state.run
+        back = [step for step in run.playbook.steps() if run.step(step.id).state == "undone"] if run is not None else []
+        order = {id(step): at for at, step in enumerate(run.playbook.steps())} if run is not None else {}
+        own = [(each, step) for each, step in self.done() if each is run]
+        gone = [(run, step) for step in back if run is not None and is_change(step)]
+        known = {step.id for _, step in own}
+        ours = sorted([*own, *(one for one in gone if one[1].id not in known)], key=lambda one: -order[id(one[1])])
+        return (*ours, *((each, step) for each, step in self.done() if each is not run))
+
     def done_steps(self) -> tuple[Step, ...]:
         """The same, without their runs."""
         return tuple(step for _, step in self.done())
@@ -359,6 +383,10 @@ class BringUpModel(QObject):
         run = self.state.run
         is_over = run is None or run.is_over
         return is_over and self.state.undoable_count > 0 and self.state.phase not in UNDER_WAY
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _playbook(steps: tuple[Step, ...]) -> Playbook:

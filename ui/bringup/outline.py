@@ -145,12 +145,19 @@ def _checks(state: BringUpState, chapter: Chapter) -> tuple[str, ChapterMark]:
     if said:
         return said, "warn" if count[CellState.WARN] or count[CellState.UNREAD] else "todo"
     if count[CellState.UNDONE]:
-        return ("taken back in part" if count[CellState.DONE] else "taken back"), "todo"
+        return _back_words(state, steps), "todo"
     if count[CellState.RUNNING]:
         return "reading", "running"
     if all(cell.state in _GOOD for cell in cells):
         return _done_words(cells, steps), "done"
     return "to come", "todo"
+
+
+def _back_words(state: BringUpState, steps: tuple[Step, ...]) -> str:
+    """ "1 of 8 taken back": of the changes that were made and can be taken back."""
+    ended = [state.run.step(step.id).state for step in steps if step.undo] if state.run is not None else []
+    back, still = ended.count("undone"), ended.count("done")
+    return f"{back} of {back + still} taken back" if still else "taken back"
 
 
 def is_last(state: BringUpState, chapter: Chapter) -> bool:
@@ -177,8 +184,9 @@ def _findings(count: Counter[CellState]) -> str:
 
 
 def _done_words(cells: list[Cell], steps: tuple[Step, ...]) -> str:
-    changed = sum(cell.state is CellState.DONE for cell in cells)
-    return f"{_plural(len(steps), 'step')} done" if changed and steps else "as it should be"
+    changes = sum(is_change(step) for step in steps)
+    is_changed = any(cell.state is CellState.DONE for cell in cells)
+    return f"{_plural(changes, 'change')} made" if is_changed and changes else "as it should be"
 
 
 def _proof(state: BringUpState) -> tuple[str, ChapterMark]:

@@ -5,9 +5,12 @@ The one rule: a figure without a measurement is never drawn; a simulated one say
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import PurePath
 from typing import Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.bringup.proof.band import GPUDIRECT
@@ -55,7 +58,7 @@ class RowView(QWidget):
         column.setSpacing(3)
         head = QHBoxLayout()
         head.setSpacing(7)
-        tint = _TINTS[row.state]
+        tint: Token = "text3" if row.is_past else _TINTS[row.state]
         head.addWidget(IconLabel(STATES[row.state][1], tint, size=14), 0, Qt.AlignmentFlag.AlignVCenter)
         title = Label(wrap_line(row.title, 80), "dense_medium", "text", is_wrapped=True)
         title.setToolTip(plain_tooltip(row.image) if row.image else "")
@@ -63,7 +66,7 @@ class RowView(QWidget):
         if row.is_simulated and says_simulated:
             head.addWidget(Chip("simulated", "simulated"))
         if row.value:
-            head.addWidget(Label(row.value, "strong", "text"))
+            head.addWidget(Label(row.value, "strong", "text2" if row.is_past else "text"))
             head.addWidget(Label(row.unit, "label", "text3"))
         elif row.state != "pass":
             words = "to come" if row.state == "waiting" else STATES[row.state][0].lower()
@@ -108,7 +111,8 @@ class GroupView(QWidget):
         head.addWidget(Label(wrap_line(group.title, 140), "label_medium", "text2", is_wrapped=True), 1)
         if group.state != "waiting":
             chip = group_chip(group)
-            head.addWidget(Chip(chip.words, KINDS[chip.state], _chip_icon(chip)))
+            is_past = any(row.is_past for row in group.rows)
+            head.addWidget(Chip(chip.words, "neutral" if is_past else KINDS[chip.state], _chip_icon(chip)))
         column.addLayout(head)
         for view in self.rows:
             column.addWidget(view)
@@ -130,7 +134,9 @@ class ProofCard(Card):
         self.empty = Label("", "dense", "text3", is_wrapped=True)
         self.markdown = Button("Save as Markdown", kind="link")
         self.json = Button("Save as JSON", kind="link")
-        self.saved = ElidedLabel("", "label", "text2")
+        self.folder = Button("Open folder", kind="link")
+        self.saved = ElidedLabel("", "label", "text2", mode=Qt.TextElideMode.ElideMiddle)
+        self.opener: Callable[[QUrl], object] = QDesktopServices.openUrl
         self._saving = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._line, self._foot = Separator(), QWidget()
         self._inside = QWidget()
@@ -139,6 +145,7 @@ class ProofCard(Card):
         self._build()
         self.markdown.clicked.connect(lambda: self.save_asked.emit("markdown"))
         self.json.clicked.connect(lambda: self.save_asked.emit("json"))
+        self.folder.clicked.connect(self._open_folder)
 
     def _build(self) -> None:
         head = QHBoxLayout()
@@ -169,6 +176,7 @@ class ProofCard(Card):
         links.setSpacing(14)
         links.addWidget(self.markdown)
         links.addWidget(self.json)
+        links.addWidget(self.folder)
         links.addStretch(1)
         self._saving.setSpacing(6)
         self._saving.addWidget(self.saved, 1)
@@ -204,11 +212,16 @@ class ProofCard(Card):
             button.setVisible(has_report)
         for part in (self._line, self._foot):
             part.setVisible(has_report or not groups)
-        self.saved.setVisible(bool(state.report_paths))
+        for part in (self.saved, self.folder):
+            part.setVisible(bool(state.report_paths))
         self.saved.setText(saved_words(state.report_paths))
         if groups != self._groups:
             self._groups = groups
             self._show_groups(groups)
+
+    def _open_folder(self) -> None:
+        if paths := self._model.state.report_paths:
+            self.opener(QUrl.fromLocalFile(str(PurePath(paths[0]).parent)))
 
     def _show_groups(self, groups: tuple[ProofGroup, ...]) -> None:
         place = self.area.verticalScrollBar().value()

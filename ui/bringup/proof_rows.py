@@ -72,6 +72,8 @@ class ProofRow:
     kind: ProofKind = ProofKind.LINK
     image: str = ""
     """The whole name of the image that the title names short."""
+    is_past: bool = False
+    """It tells of an earlier time: nothing in it is bright."""
 
     @property
     def spoken(self) -> str:
@@ -198,6 +200,7 @@ def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> Pro
         scale=make_scale(item.band, value) if found.grade is not Grade.SKIPPED and _tells(item.band) else None,
         is_simulated=found.is_simulated,
         kind=item.kind,
+        is_past=bool(state.past_proof),
     )
 
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStyleOptionComboBox, QWidget
 
 from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.state import Phase
 from ui import text, theme
 from ui.bringup.model import AUTOMATIC, BringUpModel
 from ui.widgets.card import Card, Separator
@@ -117,7 +118,9 @@ class SetupStrip(Card):
         chosen = self.image.currentText()
         whole = picked if picked and self._model.image == AUTOMATIC else chosen
         self.image.setToolTip(plain_tooltip(f"{whole}\n{IMAGE_HELP}"))
-        note = " ".join(self._model.notes(Chapter.TRUST))
+        # Once it is over nobody is asked for anything.
+        is_to_come = self._model.state.phase not in (Phase.DONE, Phase.UNDONE)
+        note = " ".join(self._model.notes(Chapter.TRUST)) if is_to_come else ""
         self.note.setText(note)
         self.note.setVisible(bool(note))
         self.guard.setChecked(self._model.wants_guard)

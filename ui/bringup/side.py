@@ -69,7 +69,7 @@ class SideCard(Card):
         count = len(model.done_steps())
         self.manifest.setText(f"Manifest, {count}" if count else "Manifest")
         self.manifest.updateGeometry()
-        self.manifest.set_disabled_reason("" if count else "Nothing was changed yet")
+        self.manifest.set_disabled_reason("" if model.history() else "Nothing was changed yet")
         is_undone = model.state.phase is Phase.UNDONE and not count
         nothing = "Everything was taken back" if is_undone else "Nothing was changed yet"
         reason = "" if model.can_undo() else nothing if not count else "Something is under way: stop it first"

@@ -9,11 +9,13 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.proof.measurement import Grade, Measurement
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from ui import text
 from ui.bringup.grid import PROBLEMS
 
+_ENDED_WELL: Final = ("done", "unchanged")
 TOLD: Final = {
     "none": ("No node to bring up", "Add a Spark or start the simulated cluster first; then come back here."),
     "away": (
@@ -22,6 +24,8 @@ TOLD: Final = {
     ),
 }
 MAX_OBSTACLES: Final = 4
+MAX_SAID: Final = 8
+"""So many of the lines that nodes said during an undo."""
 MAX_CHARS: Final = 1200
 
 
@@ -56,7 +60,9 @@ def notice_of(state: BringUpState, *, is_fresh: bool = True) -> Notice | None:
             return _undone(state)
         case Phase.DONE if bad := _outside(state.measurements):
             return _not_proved(bad)
-        case Phase.IDLE | Phase.PAUSED | Phase.DONE if state.message:
+        case Phase.PAUSED:
+            return _paused(state)
+        case Phase.IDLE | Phase.DONE if state.message:
             return Notice("info", text.one_line(state.message, MAX_CHARS), text.one_line(state.remedy))
         case _:
             return None
@@ -66,6 +72,21 @@ def _interrupted(state: BringUpState) -> Notice:
     said = _joined(state.message or "SparkDesk ended in the middle of it. Nothing runs now.", state.remedy)
     title = "This bring-up was interrupted"
     return Notice("warn", title, said, can_undo=True)
+
+
+def _paused(state: BringUpState) -> Notice:
+    """Which step comes next, and how each node stands."""
+    run = state.run
+    steps = list(run.playbook.steps()) if run is not None else []
+    waits = (step for step in steps if run is not None and run.step(step.id).state not in _ENDED_WELL)
+    asked = (step for step in waits if not state.chapters or step.phase in state.chapters)
+    ahead = next((step.title for step in asked), "")
+    title = f"Paused before \u201c{text.one_line(ahead, 120)}\u201d." if ahead else "Paused between two steps."
+    names = state.plan.names if state.plan is not None else {}
+    stands = node_words(run, state.node_ids, names) if run is not None else state.message
+    can_undo = run is not None and run.can_undo
+    way = "Continue, or undo what was done." if can_undo else "Continue when it suits."
+    return Notice("info", title, _joined(stands, way), can_undo=can_undo)
 
 
 def _failed(state: BringUpState) -> Notice:
@@ -137,11 +158,13 @@ def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
 
 
 def _undone(state: BringUpState) -> Notice:
-    left = state.undoable_count
+    left, said = state.undoable_count, " ".join(_sentence(text.one_line(line)) for line in state.undo_words[:MAX_SAID])
     if left:
-        return Notice(
-            "ok", "What was chosen was taken back.", f"{left} {'change stays' if left == 1 else 'changes stay'}."
-        )
+        rest = f"{left} {'change stays' if left == 1 else 'changes stay'} and can be taken back too."
+        kind: Literal["ok", "warn"] = "warn" if said else "ok"
+        return Notice(kind, "What was chosen was taken back.", _joined(said, rest))
+    if said:
+        return Notice("warn", "Taken back, and something is to be known.", _joined(said, state.message, state.remedy))
     if state.message:
         return Notice("ok", text.one_line(state.message, MAX_CHARS), text.one_line(state.remedy))
     stays = "Installed packages and backup files that end in a minus sign stay; the report lists them."

@@ -137,7 +137,7 @@ def test_an_unread_cell_keeps_its_chapter_from_being_done() -> None:
 def test_the_matrix_counts_what_passed_and_what_stands_out() -> None:
     assert (
         summary(story.running().matrix)
-        == "27 of 40 passed · 2 warnings · 1 not read · 4 running · 2 to come · 4 skipped"
+        == "27 of 40 checks passed · 2 warnings · 1 not read · 4 running · 2 to come · 4 skipped"
     )
     assert summary(Matrix()) == ""
 
@@ -281,7 +281,7 @@ def test_after_a_part_was_taken_back_what_stays_is_counted() -> None:
     notice = notice_of(state)
     assert notice is not None
     assert notice.title == "What was chosen was taken back."
-    assert notice.text == "16 changes stay."
+    assert notice.text == "16 changes stay and can be taken back too."
 
 
 def test_images_that_a_look_finds_change_nothing_while_one_is_picked_by_itself() -> None:

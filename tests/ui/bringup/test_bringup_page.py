@@ -452,7 +452,7 @@ def test_four_nodes_fit_a_small_window_and_what_is_cut_has_a_tooltip(dressed: ob
     assert table.horizontalScrollBar().maximum() == 0
     assert all(150 <= table.columnWidth(column) <= 154 for column in range(4))
     said = table.model().data(table.model().index(page.checks._grid.row_ids.index("network-file"), 3), 3)
-    assert said == "<qt>tried, then kept, will be changed</qt>"
+    assert said == "<qt>no file of ours, will be changed: tried, then kept</qt>"
     assert not page.words.toolTip(), "the head's sentence has room"
 
 

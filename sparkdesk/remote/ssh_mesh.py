@@ -28,9 +28,8 @@ import sys
 import time
 
 WORD = "sparkdesk-mesh"
-HOME = os.path.expanduser("~")
-FOLDER = os.path.join(HOME, ".ssh")
-STATE = os.path.join(HOME, ".local", "state", "sparkdesk", "bringup")
+FOLDER = os.path.expanduser("~/.ssh")
+STATE = os.path.expanduser("~/.local/state/sparkdesk/bringup")
 KEY = "id_ed25519_sparkdesk"
 NOTE = "the note of this run"
 NOT_SO = ("it is not so yet", "Apply the step.")
@@ -170,6 +169,7 @@ class Notes:
         self.run = run
         self.path = os.path.join(STATE, "mesh-%s.json" % run)
         self.note: Note = {}
+        self.odd: Dict[str, str] = {}  # what is to be told of others' notes
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -186,9 +186,9 @@ class Notes:
     def read(self) -> Note:
         """The note as it lies there. Raises Refusal."""
         found, note = read_own(self.path, NOTE, MAX_NOTE_BYTES), None
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             note = {} if found is None else json.loads(found[0])
-        if not isinstance(note, dict):
+        if note is None or not is_note(note):
             raise Refusal("%s cannot be read" % NOTE, "Look at %s on the node." % self.path)
         return note
 
@@ -202,13 +202,27 @@ class Notes:
         replace_file(self.path, NOTE, data, 0o600, None if found is None else found[1])
 
     def others(self, name: str) -> list[Notes]:
-        """Those of other runs that changed this file, as far as they can be read."""
+        """Those of other runs that changed this file; one that cannot be understood is passed over, and told."""
         runs = [match[1] for match in map(NOTE_FORM.fullmatch, sorted(os.listdir(STATE))) if match]
         found = [Notes(run) for run in runs if run != self.run]
         for other in found:
-            with contextlib.suppress(Refusal):
+            try:
                 other.note = other.read()
+            except (Refusal, OSError):
+                self.odd[other.path] = "%s cannot be understood: it was passed over" % other.path
         return [other for other in found if name in other.note.get("files", {})]
+
+
+def is_note(note: Note) -> bool:
+    """Whether a note has the form in which this program writes them."""
+    form = {**first_entry(None, None), "number": 1}
+    with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+        files = note.get("files", {}).values()
+        texts = [base64.b64decode(one["former"] or "").hex() for one in files]
+        texts += [text for one in files for text in (*one["added"], *one["removed"], *one["left"], note.get("key", ""))]
+        pairs = [(one[key], form[key]) for one in files for key in form if key != "former"]
+        return all(isinstance(text, str) for text in texts) and all(isinstance(now, type(was)) for now, was in pairs)
+    return False
 
 
 def change(notes: Notes, name: str, build: Callable[[bytes], Edit], *, is_check: bool) -> bool:
@@ -224,8 +238,7 @@ def change(notes: Notes, name: str, build: Callable[[bytes], Edit], *, is_check:
     if is_check:
         raise Refusal(*NOT_SO)
     entry = notes.note.setdefault("files", {}).setdefault(name, first_entry(former, seen))
-    numbers = [other.note["files"][name]["number"] for other in notes.others(name)]
-    entry.setdefault("number", 1 + max(numbers, default=0))
+    entry.setdefault("number", 1 + max((one.note["files"][name]["number"] for one in notes.others(name)), default=0))
     entry["mixed"] = entry["mixed"] or state_of(former) not in (entry["before"], *entry["left"])
     entry["left"] = [state_of(former), state_of(data)]  # should we be ended before the file is written, the first
     entry["left_mode"] = mode
@@ -244,13 +257,9 @@ def state_of(data: bytes | None) -> str:
 def first_entry(former: bytes | None, seen: os.stat_result | None) -> Note:
     """What is noted of a file before it is changed for the first time."""
     mode = 0o600 if seen is None else stat.S_IMODE(seen.st_mode)
+    text = None if former is None else base64.b64encode(former).decode()
     states = {"before": state_of(former), "left": [], "mixed": False}
-    return {"former": to_text(former), "mode": mode, "left_mode": 0o600, "added": [], "removed": [], **states}
-
-
-def to_text(data: bytes | None) -> str | None:
-    """A file's bytes as a note has them."""
-    return None if data is None else base64.b64encode(data).decode()
+    return {"former": text, "mode": mode, "left_mode": 0o600, "added": [], "removed": [], **states}
 
 
 def undo_file(notes: Notes, name: str) -> bool:
@@ -282,7 +291,7 @@ def tell_later_runs(notes: Notes, name: str, entry: Note, data: bytes | None) ->
         former = None if one["former"] is None else base64.b64decode(one["former"])
         new = without(name, entry, former)
         moved[state_of(former)] = state_of(new)
-        one.update(former=to_text(new), before=state_of(new))
+        one.update(former=None if new is None else base64.b64encode(new).decode(), before=state_of(new))
         if set(one["removed"]) & set(entry["added"]):
             one["removed"] = [text for text in one["removed"] if text not in entry["added"]] + entry["removed"]
     for other, one in zip(later, entries):
@@ -338,8 +347,7 @@ def edit(data: bytes, ours: Units, wanted: Units, *, is_first: bool = False) -> 
     """The bytes with what is wanted, without what of ours is about the same nodes and otherwise; what came and went."""
     ids, texts = {id for id, _ in wanted}, [text for _, text in wanted]
     removed = [text for id, text in ours if id in ids and text not in texts]
-    there = [text for _, text in ours]
-    added = [text for text in texts if text not in there]
+    added = [text for text in texts if text not in [there for _, there in ours]]
     return put_back(take_out(data, removed), added, is_first=is_first), added, removed
 
 
@@ -370,12 +378,10 @@ def tell_hosts(notes: Notes, texts: list[str], *, is_check: bool) -> bool:
             known.append((line[2], text + "\n"))
         else:
             raise Refusal("this is neither a line of known_hosts nor a block of ours", "Make the plan again.")
-    builds = {
-        "known_hosts": lambda data: edit(data, own_lines(data), known),
-        # ssh takes the first value that it finds, so ours go first (ssh_config(5)).
-        "config": lambda data: edit(data, own_blocks(data), blocks, is_first=True),
-    }
-    return sum(change(notes, name, build, is_check=is_check) for name, build in builds.items()) > 0
+    is_changed = change(notes, "known_hosts", lambda data: edit(data, own_lines(data), known), is_check=is_check)
+    # ssh takes the first value that it finds, so ours go first (ssh_config(5)).
+    more = change(notes, "config", lambda data: edit(data, own_blocks(data), blocks, is_first=True), is_check=is_check)
+    return is_changed or more
 
 
 def run_keygen(*arguments: str) -> str:
@@ -412,13 +418,9 @@ def own_key(notes: Notes, comment: str, *, is_check: bool) -> bool:
         return True
     if stat.S_IMODE(found[1].st_mode) & 0o077:  # ssh passes over such a key
         raise Refusal("others may read ~/.ssh/%s" % KEY, "On the node run: chmod 600 ~/.ssh/%s" % KEY)
-    key = public_of(path)
-
-    def build(data: bytes) -> Edit:
-        is_right = data.decode("utf-8", "replace").split()[:2] == key.split()
-        return (data if is_right else ("%s %s\n" % (key, comment)).encode()), [], []
-
-    return change(notes, KEY + ".pub", build, is_check=is_check)
+    name, key = KEY + ".pub", public_of(path).encode()
+    new = b"%s %s\n" % (key, comment.encode())
+    return change(notes, name, lambda old: (old if old.split()[:2] == key.split() else new, [], []), is_check=is_check)
 
 
 def make_pair(notes: Notes, path: str, comment: str) -> None:
@@ -471,7 +473,7 @@ def carry_out(words: list[str]) -> dict[str, Any]:
         raise Refusal("this is no run of a bring-up", "Make the plan again.")
     notes = Notes(run)
     os.umask(0o077)
-    with contextlib.nullcontext() if is_check else notes.held():
+    with contextlib.nullcontext() if is_check or (verb == "undo" and not os.path.isdir(STATE)) else notes.held():
         if verb in ("key", "let-in") and len(rest) == 1:
             is_changed = (own_key if verb == "key" else let_in)(notes, rest[0], is_check=is_check)
         elif verb == "hosts":
@@ -480,17 +482,16 @@ def carry_out(words: list[str]) -> dict[str, Any]:
             is_changed = undo(notes, rest[0])
         else:
             raise Refusal("this is no verb of ssh_mesh.py", "Make the plan again.")
-    return {"changed": is_changed}
+    return {"changed": is_changed, **({"message": "; ".join(notes.odd.values())} if notes.odd else {})}
 
 
 def main() -> int:
     """What the arguments ask for, and one JSON line."""
     try:
         said = {"ok": True, **carry_out(sys.argv[1:])}
-    except Refusal as error:
-        said = {"ok": False, "message": error.args[0], "remedy": error.args[1]}
-    except OSError as error:
-        said = {"ok": False, "message": "that cannot be done: %s" % error.strerror, "remedy": LOOK}
+    except (Refusal, OSError) as error:
+        words = error.args if isinstance(error, Refusal) else ("that cannot be done: %s" % error.strerror, LOOK)
+        said = {"ok": False, "message": words[0], "remedy": words[1]}
     print(json.dumps(said))
     return 0 if said["ok"] else 1
 

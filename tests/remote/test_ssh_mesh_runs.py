@@ -122,6 +122,30 @@ def test_a_file_nearly_as_long_as_is_taken_is_changed_and_given_back(one: Home) 
     assert one.everything() == before
 
 
+_ENTRY = '"mode": 384, "left_mode": 384, "added": [], "removed": [], "before": "", "left": [], "mixed": false'
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["", "[]", "null", "[" * 20_000, '{"files": []}', '{"files": {"authorized_keys": {}}}', '{"files": {"config": 7}}',
+     f'{{"files": {{"authorized_keys": {{"former": 7, "number": 1, {_ENTRY}}}}}}}',
+     f'{{"files": {{"authorized_keys": {{"former": null, "number": "1", {_ENTRY}}}}}}}',
+     f'{{"files": {{"authorized_keys": {{"former": null, "number": 9, {_ENTRY.replace("[]", "[null]")}}}}}}}'],
+)  # fmt: skip
+def test_a_note_of_another_run_that_cannot_be_understood_is_passed_over_and_told(one: Home, note: str) -> None:
+    state = one.path / ".local/state/sparkdesk/bringup"
+    state.mkdir(parents=True)
+    (state / "mesh-zz.json").write_text(note)
+    before = one.everything()
+    told = f"{state}/mesh-zz.json cannot be understood: it was passed over"
+    done = {"ok": True, "changed": True, "message": told}
+    assert one.call("let-in", "r1", COMMENT, key=make_key(1)) == done
+    assert one.call("undo", "r1", "let-in") == done
+    assert one.everything() == before
+    own = one.call("undo", "zz", "let-in")
+    assert (own["ok"], own["message"]) == (False, "the note of this run cannot be read")
+
+
 _SHORT = """import sys
 source = open(sys.argv[1]).read().replace("KEYGEN_S, LOCK_S = 30.0, 30.0", "KEYGEN_S, LOCK_S = 30.0, 0.2")
 sys.argv = sys.argv[1:]

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from sparkdesk.core.command import Command
 from sparkdesk.core.step import Playbook, Run, Stage, Step
 
+OWN_FOLDER = ".local/state/sparkdesk/bringup"
+"""Below the home: where a bring-up's program and the notes of what it changes lie while they are needed."""
 _LINE = re.compile(r"ssh-ed25519 [A-Za-z0-9+/]{60,100}={0,2} [ -~]{1,200}")
 _MODE = re.compile(r"[0-7]{3,4}")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9@._-]+")
@@ -40,6 +42,42 @@ _MAKE_FOLDER = r"""[ ! -L "$d" ] || fail '~/.ssh is a link to somewhere else' 'M
 [ -O "$d" ] || fail '~/.ssh belongs to another user' 'On the node run: sudo chown -R $USER ~/.ssh   then try again.'
 chmod 700 -- "$d" || fail 'The rights of ~/.ssh cannot be set' 'Look at that folder on the node.'"""
 _REMOVE_FOLDER = r"""[ -L "$d" ] || rmdir -- "$d" 2>/dev/null || :"""
+# Folders that SparkDesk made, each ended by ";", stand in the file "made": what is taken back last takes them with it.
+_OWN = (
+    f"s=$HOME/{OWN_FOLDER}; m=\n"
+    + r"""tidy() {
+    for p in .local/state/sparkdesk .local/state .local; do
+        case $m in *"$p;"*) [ -L "$HOME/$p" ] || rmdir -- "$HOME/$p" 2>/dev/null || : ;; esac
+    done
+}
+"""
+)
+_MAKE_OWN = r"""for p in .local .local/state .local/state/sparkdesk; do [ -e "$HOME/$p" ] || m="$m$p;"; done
+umask 077
+mkdir -p -- "$s" && { [ -z "$m" ] || printf %s "$m" >> "$s/made"; } && exit 0
+rm -f -- "$s/made"; rmdir -- "$s" 2>/dev/null; tidy
+fail 'The folder of SparkDesk cannot be made in ~/.local/state' 'Check the free space and the rights.'"""
+_LEAVE_OWN = r"""[ -d "$s" ] && [ ! -L "$s" ] || exit 0
+for n in "$s"/mesh-*.json; do [ ! -e "$n" ] || exit 0; done
+if [ -f "$s/made" ] && [ ! -L "$s/made" ]; then
+    m=$(head -c 400 -- "$s/made")
+    case $m in *".ssh;"*) [ -L "$d" ] || rmdir -- "$d" 2>/dev/null || : ;; esac
+    [ "$(ls -A -- "$s")" = made ] || exit 0
+    rm -f -- "$s/made"
+fi
+rmdir -- "$s" 2>/dev/null && tidy
+exit 0"""
+# While keys of a bring-up are in ~/.ssh it cannot go: whichever of them is taken back last takes it along.
+_LEAVE_FOLDER = r"""[ -d "$d" ] && [ ! -L "$d" ] || exit 0
+rmdir -- "$d" 2>/dev/null && exit 0
+for n in "$s"/mesh-*.json; do
+    [ -e "$n" ] || continue
+    case $(head -c 400 -- "$s/made" 2>/dev/null) in *".ssh;"*) ;; *) printf '.ssh;' >> "$s/made" ;; esac ||
+        fail 'It cannot be noted that ~/.ssh is to go' 'Check the free space on the node.'
+    printf '{"ok": true, "message": "%s"}\n' '~/.ssh goes with the last key of SparkDesk that is taken out of it'
+    exit 0
+done
+printf '{"ok": true, "message": "%s"}\n' '~/.ssh stays: files that SparkDesk did not put there are in it'"""
 _FILE_IS_RIGHT = r"""[ -f "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] && [ "$(stat -c %a -- "$f")" = 600 ]"""
 _MAKE_FILE = r"""[ ! -L "$f" ] || fail 'authorized_keys is a link to somewhere else' 'Make it a file first.'
 if [ ! -e "$f" ]; then
@@ -171,9 +209,19 @@ def rights_step(step_id: str, title: str, node_id: str, former: FormerRights, *,
     apply = sh(close_home, _MAKE_FOLDER, _MAKE_FILE if file else "")
     undo = sh(
         _give_back("$f", former.file, "600"),
-        _give_back("$d", former.folder, "700") or _REMOVE_FOLDER, _give_home_back(home),
+        _give_back("$d", former.folder, "700") or _OWN + _LEAVE_FOLDER, _give_home_back(home),
     )  # fmt: skip
     return Step(step_id, title, node_id, apply=apply, check=check, verify=check, undo=undo)
+
+
+def make_own_folder() -> Run:
+    """Our folder, with a note of which folders above it were made for it."""
+    return Run(Command(("sh", "-c", _START + _OWN + _MAKE_OWN, "sh", "")))
+
+
+def leave_own_folder() -> Run:
+    """Where nothing of a bring-up is left: our folder goes, and the empty folders that SparkDesk made, ~/.ssh too."""
+    return Run(Command(("sh", "-c", _START + _OWN + _LEAVE_OWN, "sh", "")))
 
 
 def is_writable_by_others(mode: str) -> bool | None:

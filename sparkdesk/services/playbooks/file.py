@@ -1,8 +1,9 @@
 """Files of a step: written whole, kept before the first write, put back. As the account, or as root through sudo.
 
 The one rule: a file is never half written under its own name, never more open than asked for, and what stood there
-before is in the journal before it is written over: bytes, mode, and of a file that root writes its owner and group.
-A link is not written over: it could not be put back as it was, nor what a command writes through it.
+before is in the journal before it is written over: bytes, mode, owner and group, and how many folders
+above it were missing. A link is not written over: it could not be put back as it was, nor what a command writes
+through it.
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ from sparkdesk.core.command import Command
 from sparkdesk.core.errors import CommandFailed, StepFailed, Unreachable
 from sparkdesk.core.ports import Shell
 from sparkdesk.core.step import Expect, Keep, PutFile, Restore
-from sparkdesk.services.playbooks.journal import FormerFile
+from sparkdesk.services.playbooks.journal import MAX_FOLDERS, FormerFile
 from sparkdesk.services.playbooks.site import OutcomeUnknown, Site, raise_unless_expected
 
 FILE_TIMEOUT_S = 120.0
 MAX_KEPT_BYTES = 1 << 20
 """The largest file that is kept for Restore: configuration, not weights."""
 
-# Says "link", "absent", or mode, size and owner of what is there. `~/` is the user's home.
+# Says "link", "absent" and how many folders above it are absent too, or mode, size and owner of what is there.
+# `~/` is the user's home.
 _LOOK = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac
-if [ -L "$p" ]; then echo link; elif [ -e "$p" ]; then stat -c 'there %a %s %u:%g' -- "$p"; else echo absent; fi"""
-_REMOVE = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac; rm -f -- "$p\""""
+if [ -L "$p" ]; then echo link; elif [ -e "$p" ]; then stat -c 'there %a %s %u:%g' -- "$p"; else
+n=0; d=$(dirname -- "$p"); while [ ! -e "$d" ] && [ ! -L "$d" ]; do n=$((n + 1)); d=$(dirname -- "$d"); done
+echo "absent $n"; fi"""
+# $2: of so many folders above it, those that are empty go too.
+_REMOVE = """p=$1; n=$2; case $p in "~/"*) p=$HOME/${p#"~/"};; esac; rm -f -- "$p" || exit 1
+while [ "$n" -gt 0 ]; do n=$((n - 1)); p=$(dirname -- "$p")
+[ ! -e "$p" ] || rmdir -- "$p" 2>/dev/null || exit 0; done"""
+# $2 group, $3 mode: a change of the group takes bits of the mode. An account may not give to every group.
+_GIVE_GROUP = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac
+[ "$(stat -c %g -- "$p")" = "$2" ] || { chgrp -- "$2" "$p" && chmod "$3" "$p"; } 2>/dev/null || :"""
 # $1 path, $2 mode, $3 size, $4 suffix, $5 owner or nothing.
 # set -C: a name that is there, or a link, is not written through.
 _ROOT_PUT = """t=$1.$4; umask 022; mkdir -p -- "$(dirname -- "$1")" || exit 73; umask 077; set -C
@@ -74,17 +84,18 @@ async def restore(action: Restore, site: Site) -> None:
     if former.content is not None:
         await _put(shell, site, action.path, former)
         return
-    outcome = await site.run(shell, Command(("sh", "-c", _REMOVE, "sh", action.path)), as_root=former.is_root)
+    command = Command(("sh", "-c", _REMOVE, "sh", action.path, str(former.folders)))
+    outcome = await site.run(shell, command, as_root=former.is_root)
     raise_unless_expected(Expect(), outcome, site, shell.node)
 
 
-async def _look(shell: Shell, site: Site, path: str, is_root: bool) -> tuple[int, int, str] | None:
-    """Mode, size and owner of a file, None when there is none."""
+async def _look(shell: Shell, site: Site, path: str, is_root: bool) -> tuple[int, int, str] | int:
+    """Mode, size and owner of a file; where there is none, how many folders above it are missing too."""
     outcome = await site.run(shell, Command(("sh", "-c", _LOOK, "sh", path)), as_root=is_root)
     raise_unless_expected(Expect(), outcome, site, shell.node)
     words = (outcome.text.strip().splitlines() or [""])[-1].split()
-    if words == ["absent"]:
-        return None
+    if len(words) == 2 and words[0] == "absent" and words[1].isdecimal():
+        return min(int(words[1]), MAX_FOLDERS)
     if words == ["link"]:
         raise StepFailed(
             f"{site.step.title}: {path} is a link to somewhere else, and SparkDesk writes to files only",
@@ -98,8 +109,8 @@ async def _look(shell: Shell, site: Site, path: str, is_root: bool) -> tuple[int
 
 async def _read_former(shell: Shell, site: Site, path: str, is_root: bool) -> FormerFile:
     found = await _look(shell, site, path, is_root)
-    if found is None:
-        return FormerFile(None, is_root=is_root)
+    if isinstance(found, int):
+        return FormerFile(None, is_root=is_root, folders=found)
     mode, size, owner = found
     if size > MAX_KEPT_BYTES:
         raise StepFailed(
@@ -109,7 +120,7 @@ async def _read_former(shell: Shell, site: Site, path: str, is_root: bool) -> Fo
         )
     if not is_root:
         async with asyncio.timeout(FILE_TIMEOUT_S):
-            return FormerFile(await shell.fetch(path, max_bytes=MAX_KEPT_BYTES), mode)
+            return FormerFile(await shell.fetch(path, max_bytes=MAX_KEPT_BYTES), mode, owner=owner)
     outcome = await site.run(shell, Command(("cat", "--", path)), timeout_s=FILE_TIMEOUT_S, as_root=True)
     raise_unless_expected(Expect(), outcome, site, shell.node)
     if len(outcome.stdout) != size or outcome.truncated:
@@ -130,6 +141,9 @@ async def _put(shell: Shell, site: Site, path: str, file: FormerFile) -> None:
             return
         async with asyncio.timeout(FILE_TIMEOUT_S):
             await shell.put(content, path, mode=file.mode)
+        if file.owner:
+            group = file.owner.partition(":")[2]
+            await site.run(shell, Command(("sh", "-c", _GIVE_GROUP, "sh", path, group, f"{file.mode:o}")))
     except CommandFailed:
         raise
     except (Unreachable, TimeoutError) as error:

@@ -30,7 +30,9 @@ class FormerFile:
     is_root: bool = False
     """Whether root read it, and has to put it back."""
     owner: str = ""
-    """Of a file that root puts back: "UID:GID"; "" leaves it root's."""
+    """ "UID:GID"; "" leaves it to whoever puts the file back."""
+    folders: int = 0
+    """Of a file that was not there: how many of the folders above it were not there either."""
 
 
 @dataclass(slots=True)
@@ -95,7 +97,9 @@ class Journal:
     async def keep_file(self, node: str, path: str, former: FormerFile) -> None:
         """Keep a file's bytes before it is written the first time."""
         content = None if former.content is None else bytes_to_data(former.content)
-        more = {"is_root": True, "owner": former.owner} if former.is_root else {}
+        more: dict[str, object] = {"is_root": True} if former.is_root else {}
+        more |= {"owner": former.owner} if former.owner else {}
+        more |= {"folders": former.folders} if former.folders else {}
         await self._write("file_kept", node=node, path=path, content=content, mode=former.mode, **more)
         self.record.former[(node, path)] = former
 
@@ -167,10 +171,12 @@ def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
         mode = fields.whole("mode", low=0, high=0o7777)
         is_root = fields.data.get("is_root") is True
         owner = str(fields.data.get("owner", ""))
-        file = FormerFile(content, mode, is_root, owner if _OWNER.fullmatch(owner) else "")
+        folders = fields.whole_or_none("folders", low=0, high=MAX_FOLDERS) or 0
+        file = FormerFile(content, mode, is_root, owner if _OWNER.fullmatch(owner) else "", folders)
         record.former[(fields.text("node"), fields.text("path"))] = file
 
 
+MAX_FOLDERS = 32
 _OWNER = re.compile(r"[0-9]{1,10}:[0-9]{1,10}")
 
 

@@ -103,7 +103,7 @@ def test_the_program_comes_first_and_goes_last_and_every_undo_carries_its_own() 
     found = steps(plan_keys(make_case(2, Shape.PAIR)))
     pair = found["keys-pair-n1"]
     source = make_case(2, Shape.PAIR).programs["ssh_mesh"]
-    assert pair.apply[0] == PutFile("~/.local/state/sparkdesk/bringup/ssh_mesh.py", source)
+    assert pair.apply[1] == PutFile("~/.local/state/sparkdesk/bringup/ssh_mesh.py", source)
     assert isinstance(pair.undo[1], Restore)
     for step_id in ("keys-pair-n1", "keys-let-in-n1", "keys-hosts-n1"):
         first = found[step_id].undo[0]

@@ -328,6 +328,25 @@ async def test_a_new_file_of_roots_is_removed_by_undo(make_node: MakeNode, store
     assert not desk.shell.look(path).exists()
 
 
+async def test_folders_that_were_made_for_a_file_go_with_it_and_those_that_others_use_stay(
+    make_node: MakeNode, store: SqliteStore
+) -> None:
+    desk = Desk(make_node(FREE), store)
+    path = "/home/root-only/new/one/two/file"
+    await desk.run(PutFile(path, b"x", 0o644, as_root=True), undo=(Restore(path),))
+    entries = await desk.store.journal("r")
+    for run_id in ("shared", "again"):
+        for entry in entries:
+            await desk.store.append_journal(run_id, entry)
+    desk.shell.look("/home/root-only/new/others").write_bytes(b"")
+    await desk.runner.undo("shared", on_event=desk.events.append)
+    assert [path.name for path in desk.shell.look("/home/root-only/new").iterdir()] == ["others"]
+    desk.shell.look("/home/root-only/new/others").unlink()
+    await desk.runner.undo("again", on_event=desk.events.append)
+    assert not desk.shell.look("/home/root-only/new").exists()
+    assert desk.shell.look("/home/root-only").is_dir(), "it was there before"
+
+
 async def test_root_does_not_write_below_a_home(make_node: MakeNode, store: SqliteStore) -> None:
     desk = Desk(make_node(FREE), store)
     ended = await desk.run(PutFile("~/x", b"x", as_root=True))

@@ -290,10 +290,13 @@ async def test_put_makes_the_folder_and_keeps_the_mode(bench: Bench) -> None:
 async def test_undo_puts_back_what_was_there_and_removes_what_was_not(bench: Bench) -> None:
     old = bench.home / "old"
     old.write_bytes(b"before\xff")
+    if os.geteuid() == 0:  # who is root may give a file to any group
+        os.chown(old, -1, 4712)
     old.chmod(0o604)
+    group = old.stat().st_gid
     playbook = book(
         step("old", PutFile("~/old", b"after"), PutFile("~/old", b"after again"), undo=(Restore("~/old"),)),
-        step("new", PutFile("~/new", b"x"), undo=(Restore("~/new"),)),
+        step("new", PutFile("~/in/it/new", b"x"), undo=(Restore("~/in/it/new"),)),
         step("log", sh("echo done >> log"), undo=(sh("echo undone >> log"),)),
         step("same", sh("exit 1"), check=(sh("true"),), undo=(sh("echo wrong >> log"),)),
     )
@@ -302,8 +305,8 @@ async def test_undo_puts_back_what_was_there_and_removes_what_was_not(bench: Ben
     undone = await bench.make_runner().undo("r", on_event=bench.events.append)
     assert undone.result == "done"
     assert old.read_bytes() == b"before\xff"
-    assert old.stat().st_mode & 0o777 == 0o604
-    assert not (bench.home / "new").exists()
+    assert (old.stat().st_mode & 0o777, old.stat().st_gid) == (0o604, group)
+    assert not (bench.home / "in").exists()
     assert bench.text("log") == "done\nundone\n"
     order = [event.step_id for event in bench.events if isinstance(event, StepEnded) and event.result == "undone"]
     assert order == ["log", "new", "old"]

@@ -27,12 +27,18 @@ from sparkdesk.core.bringup.row import LOOK_AGAIN, fail, good, make_row, planned
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.command import Command
 from sparkdesk.core.digest import digest
-from sparkdesk.core.playbooks.keys import FormerRights, is_writable_by_others, rights_step
+from sparkdesk.core.playbooks.keys import (
+    OWN_FOLDER,
+    FormerRights,
+    is_writable_by_others,
+    leave_own_folder,
+    make_own_folder,
+    rights_step,
+)
 from sparkdesk.core.program import python_command
 from sparkdesk.core.step import PutFile, Relay, Restore, Run, Stage, Step
 
-FOLDER = ".local/state/sparkdesk/bringup"
-PROGRAM = f"~/{FOLDER}/ssh_mesh.py"
+PROGRAM = f"~/{OWN_FOLDER}/ssh_mesh.py"
 MAX_NODES = 64
 """Each node has one action for each of its peers, and a step has room for so many."""
 PARALLEL = 8
@@ -40,9 +46,8 @@ RUN_S = 60.0
 TRY_S = 30.0
 
 # Words of a Command are quoted, so the home is reached through $HOME by sh.
-_SCRIPT = f'exec python3 -I -S "$HOME/{FOLDER}/ssh_mesh.py" "$@"'
-_IS_THERE = f'[ "$(sha256sum < "$HOME/{FOLDER}/ssh_mesh.py")" = "$1  -" ]'
-_TIDY = f'rmdir -- "$HOME/{FOLDER}" 2>/dev/null; exit 0'
+_SCRIPT = f'exec python3 -I -S "$HOME/{OWN_FOLDER}/ssh_mesh.py" "$@"'
+_IS_THERE = f'[ "$(sha256sum < "$HOME/{OWN_FOLDER}/ssh_mesh.py")" = "$1  -" ]'
 _SHOW_KEY = 'exec head -c 4096 -- "$HOME/.ssh/id_ed25519_sparkdesk.pub"'
 # $1 the peer's name, $2 its address. It fails in the runner's language: message and remedy.
 _TRY = r"""e=$(timeout 25 ssh -n -T -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no \
@@ -157,9 +162,9 @@ class _Mesh:
         return Step(
             _id("pair", one), title, one.node_id,
             check=check,
-            apply=(PutFile(PROGRAM, self._source), _run(*key)),
+            apply=(make_own_folder(), PutFile(PROGRAM, self._source), _run(*key)),
             verify=check,
-            undo=(self._undo("key"), Restore(PROGRAM), Run(Command(("sh", "-c", _TIDY)))),
+            undo=(self._undo("key"), Restore(PROGRAM), leave_own_folder()),
             phase=Chapter.KEYS.value,
         )  # fmt: skip
 
@@ -172,7 +177,7 @@ class _Mesh:
         title = f"Let {_listed(peers)} in on {one.name}"
         return Step(
             _id("let-in", one), title, one.node_id, check=relay("check"), apply=relay(), verify=relay("check"),
-            undo=(self._undo("let-in"),), phase=Chapter.KEYS.value,
+            undo=(self._undo("let-in"), leave_own_folder()), phase=Chapter.KEYS.value,
         )  # fmt: skip
 
     def _relay(self, peer: Member, *words: str) -> Relay:
@@ -185,7 +190,7 @@ class _Mesh:
         title = f"Tell {one.name} the host keys and users of {_listed(peers)}"
         return Step(
             _id("hosts", one), title, one.node_id, check=check, apply=(_run(*words),), verify=check,
-            undo=(self._undo("hosts"),), phase=Chapter.KEYS.value,
+            undo=(self._undo("hosts"), leave_own_folder()), phase=Chapter.KEYS.value,
         )  # fmt: skip
 
     def _try_step(self, one: Member) -> Step:

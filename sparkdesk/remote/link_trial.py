@@ -192,7 +192,7 @@ def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
         give_back(here)
         words += ["%s is lost" % describe_item(item) for item in give_back(items)]
     if troubles:
-        said = "the files are as they were, but %s" % "; ".join(troubles)
+        said = "the files are as they were, but %s" % "; ".join([*troubles, *words])
         raise TrialError(said, "Run `sudo netplan apply` on the node.")
     return words
 
@@ -424,14 +424,17 @@ def undo(name: str) -> Record:
         notes, state = read_notes(name), read_json(STATE)
         ours = list(notes)[: list(notes).index(name) + 1] if name in notes else []
         for one in ours:
-            words += put_back(notes[one])
+            try:
+                words += put_back(notes[one])
+            except TrialError as error:
+                raise TrialError("; ".join([error.args[0], *words]), error.args[1]) from error
             remove(NOTES + "/%s.json" % one)
+            words += ["a later change of it by another bring-up (run %s) went too" % one] if one != name else []
         if state is not None and state["name"] in (name, *ours):
             remove(STATE)  # the timer ends by this
         for folder in (NOTES, STORE):
             with contextlib.suppress(OSError):  # others' notes, or nothing there
                 os.rmdir(folder)
-        words += ["a later change of it by another bring-up (run %s) went too" % one for one in ours if one != name]
         words += spoiled_notes()
     return {"ok": True, "message": "; ".join(dict.fromkeys(["as before" if ours else "nothing to undo", *words]))}
 

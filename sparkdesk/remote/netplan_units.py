@@ -6,7 +6,8 @@ Sent behind net_state.py over the same channel, and run in the same interpreter.
 management port's among them. What it would make of the files is seen beforehand: netplan makes it in a folder aside
 (`generate --root-dir`), and that is held against what lies where the services read. An edit that something else has
 made units of without applying them (`systemctl daemon-reload` runs netplan's generator) is not seen this way: what it
-brings is taken out again afterwards (net_state.take_out_again).
+brings is taken out again afterwards (net_state.take_out_again). That NetworkManager leaves netplan's connections as
+netplan makes them is unverified on hardware [netplan-renderer].
 
 The one rule: a unit that is not of our own ports is compared and never written. Stdlib only, Python 3.8+.
 """

@@ -25,9 +25,10 @@ from ui.widgets.segmented import Segmented
 
 _OWN = ("chapter", "prove")
 _PREFIXED = re.compile(r"spark-.{3}")
-WAYS = (("file", "File"), ("run", "Commands"), ("undo", "Undo"), ("program", "Program"))
+WAYS = (("file", "File"), ("run", "Commands"), ("undo", "Undo"))
 MOST_TABS = 4
 """Of more nodes one is chosen from a list."""
+SHOW, HIDE = "Show the program", "Hide the program"
 NO_PROGRAM = "# No program of SparkDesk's own is brought to a node here; the commands are all there is."
 _NOTHING = {
     Chapter.CABLING: "# Cables are changed by hand; the checks above say which.",
@@ -56,6 +57,9 @@ class ChangeCard(Card):
         self.diff = LineDiff("The file before and after")
         self.text = PlanView("The commands of this chapter")
         self.note = Label("", "label", "text3", is_wrapped=True)
+        self.program = Button(SHOW, kind="link")
+        self._shows_program = False
+        self._shown: Chapter | None = None
         self.export = Button("Export plan", kind="link")
         self.copy = IconButton("copy", "Copy this text", size=24)
         self.apply = Button("Apply", is_small=True)
@@ -67,6 +71,7 @@ class ChangeCard(Card):
         self.pick.activated.connect(lambda _at: self._choose_node(self.pick.key()))
         self.apply.clicked.connect(lambda: self.apply_asked.emit(model.chapter.value))
         self.export.clicked.connect(self.export_asked)
+        self.program.clicked.connect(self._turn_program)
         self.copy.clicked.connect(self._copy)
 
     def _build(self) -> None:
@@ -91,6 +96,7 @@ class ChangeCard(Card):
         foot.setSpacing(8)
         foot.addWidget(self.note, 1)
         foot.addWidget(self.copy)
+        foot.addWidget(self.program)
         foot.addWidget(self.export)
         foot.addWidget(self.apply)
         column = self.column(spacing=0, margins=(1, 1, 1, 1))
@@ -104,7 +110,22 @@ class ChangeCard(Card):
 
     def _choose_way(self, key: str) -> None:
         self._wants_file = key == "file"
+        self._shows_program = False
         self.refresh()
+
+    def _turn_program(self) -> None:
+        self._shows_program = not self._shows_program
+        self.refresh()
+
+    def _show_program(self, chapter: Chapter) -> None:
+        """The link to the text of what is brought, where something is; another chapter begins with its commands."""
+        if chapter is not self._shown:
+            self._shown, self._shows_program = chapter, False
+        has_any = self._model.has_program(chapter)
+        self._shows_program = self._shows_program and has_any
+        self.program.setVisible(has_any)
+        self.program.setText(HIDE if self._shows_program else SHOW)
+        self.program.updateGeometry()
 
     def _show_ways(self, *, has_file: bool) -> None:
         """A chapter without a file has only commands; after it a file is shown again where it was before."""
@@ -132,7 +153,8 @@ class ChangeCard(Card):
         chapter = self._model.chapter
         diffs = self._model.diffs_of(chapter)
         self._show_ways(has_file=bool(diffs))
-        is_file = bool(diffs) and self.ways.key() == "file"
+        self._show_program(chapter)
+        is_file = bool(diffs) and self.ways.key() == "file" and not self._shows_program
         shown = self._model.shown_files(chapter)
         self._show_nodes(tuple(diff.node_id for diff in shown) if is_file else ("", *self._model.node_ids()))
         if is_file:
@@ -165,7 +187,7 @@ class ChangeCard(Card):
         node_id = self._model.node_id if self._model.node_id in self._model.node_ids() else ""
         self.title.setText(chapter.words)
         self.note.setText(" ".join(self._model.notes(chapter)))
-        if self.ways.key() == "program":
+        if self._shows_program:
             self.text.show_output(self._model.programs(chapter, node_id) or NO_PROGRAM)
             return
         plan = self._model.commands(chapter, node_id, is_undo=is_undo)

@@ -19,7 +19,7 @@ from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.topology import Cable, Topology
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.playbooks.program_words import programs_text
+from sparkdesk.core.playbooks.program_words import has_program, programs_text
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.step import Playbook, Stage, Step
 from ui import text
@@ -315,6 +315,10 @@ class BringUpModel(QObject):
     def programs(self, chapter: Chapter, node_id: str) -> str:
         """The text of every program of ours that a chapter brings, each once."""
         return programs_text(self._steps_on(chapter, node_id))
+
+    def has_program(self, chapter: Chapter) -> bool:
+        """Whether it brings any."""
+        return has_program(self._steps_on(chapter, ""))
 
     def _steps_on(self, chapter: Chapter, node_id: str) -> tuple[Step, ...]:
         if chapter is Chapter.PROOF:

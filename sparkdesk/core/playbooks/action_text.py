@@ -5,6 +5,7 @@ The one rule: what is written here is what runs; nothing is folded away or made 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 
 from sparkdesk.core.plain_text import make_line
@@ -27,6 +28,7 @@ from sparkdesk.core.step import (
     Wait,
 )
 
+WIDTH_CHARS = 72
 _PUSHED = {"file": "the file", "folder": "the folder", "image": "the image", "repo": "the model files of"}
 
 NodeName = Callable[[str], str]
@@ -36,9 +38,15 @@ NodeName = Callable[[str], str]
 def describe_action(action: Action, name_of: NodeName = str) -> str:
     """One action in words and commands; of a program of ours, beneath it, what it does there."""
     said = what_it_does(action)
-    numbers = [f"{at}. " for at in range(1, len(said) + 1)] if len(said) > 1 else [""]
-    told = "".join(f"\n#   {number}{sentence}" for number, sentence in zip(numbers, said, strict=False))
-    return f"{_describe(action, name_of)}{told}"
+    numbers = [f"{at}. " if len(said) > 1 else "" for at in range(1, len(said) + 1)]
+    told = ["\n".join(_comment(number, sentence)) for number, sentence in zip(numbers, said, strict=True)]
+    return "\n".join([_describe(action, name_of), *told])
+
+
+def _comment(number: str, sentence: str) -> list[str]:
+    """In lines that need no scrolling beside a list."""
+    rest = "#   " + " " * len(number)
+    return textwrap.wrap(sentence, WIDTH_CHARS, initial_indent=f"#   {number}", subsequent_indent=rest)
 
 
 def _describe(action: Action, name_of: NodeName) -> str:

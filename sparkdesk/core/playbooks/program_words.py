@@ -112,6 +112,12 @@ def programs_text(steps: Iterable[Step]) -> str:
     return "\n\n".join(f"# Program {at} of {len(texts)}\n{text}" for at, text in enumerate(texts, 1))
 
 
+def has_program(steps: Iterable[Step]) -> bool:
+    """Whether these steps bring any."""
+    actions = (action for step in steps for action in (*step.check, *step.apply, *step.verify, *step.undo))
+    return any(_sources(action) for action in actions)
+
+
 def _sources(action: Action) -> tuple[bytes, ...]:
     if isinstance(action, PutFile):
         return (action.content,) if action.path.endswith(".py") else ()

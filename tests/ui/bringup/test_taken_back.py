@@ -122,9 +122,12 @@ def test_the_folder_of_the_report_opens(dressed: object) -> None:
 def test_the_programs_that_a_chapter_brings_can_be_read(dressed: object) -> None:
     page = real_story.desk().show(real_story.planned())
     page.model.choose_chapter(Chapter.NETWORK.value)
-    page.change.ways.set_key("program")
-    page.change.ways.changed.emit("program")
+    page.change.program.click()
+    assert page.change.program.text() == "Hide the program"
     assert "def be_timer" in page.change.text.toPlainText()
     page.change.ways.set_key("run")
     page.change.ways.changed.emit("run")
     assert "puts all of it back after 60 s" in page.change.text.toPlainText()
+    page.model.choose_chapter(Chapter.DOCKER.value)
+    page.refresh()
+    assert not page.change.program.isVisible(), "nothing of ours is brought there"

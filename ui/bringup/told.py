@@ -154,6 +154,8 @@ def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
         return Notice(
             "ok", "Nothing to do: every check is as it should be.", "Run the proof to measure the cables and NCCL."
         )
+    if state.message:
+        return Notice("info", text.one_line(state.message, MAX_CHARS), text.one_line(state.remedy))
     return None
 
 

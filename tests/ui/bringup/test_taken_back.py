@@ -74,6 +74,15 @@ def test_what_nodes_said_during_the_undo_is_told() -> None:
     assert part.text.endswith("can be taken back too.")
 
 
+def test_a_plan_that_was_not_run_says_why() -> None:
+    words = "The nodes changed since this plan was made: read it again."
+    planned = replace(real_story.planned(), message=words, remedy="Nothing was changed yet.")
+    notice = notice_of(planned)
+    assert notice is not None
+    assert (notice.kind, notice.title, notice.text) == ("info", words, "Nothing was changed yet.")
+    assert notice_of(replace(planned, message="", remedy="")) is None
+
+
 def test_a_pause_names_the_step_that_comes_next_and_how_each_node_stands(dressed: object) -> None:
     run = real_story.run_of(real_story.before_network, result=PAUSED, ended_ms=real_story.NOW_MS)
     state = replace(real_story.running(), phase=Phase.PAUSED, run=run, message="Paused between two steps")

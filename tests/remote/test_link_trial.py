@@ -71,6 +71,7 @@ def look(python: str, folder: Path, printed: object, wanted: object = WANTED, *d
         ([port("enp1s0f1np1", 9000, "192.168.100.12/24")], "enp1s0f1np1 lacks 192.168.100.11/24"),
         ([port("enp1s0f1np1", 1500, "192.168.100.11/24")], "enp1s0f1np1 has MTU 1500, not 9000"),
         ([port("enp1s0f1np1", 9000, "192.168.100.11/24", flags="UP")], "enp1s0f1np1 has no link"),
+        ([port(flags="UP")], "enp1s0f1np1 has no link; enp1s0f1np1 lacks 192.168.100.11/24"),
         ([port("eth0")], "there is no port enp1s0f1np1"),
     ],
 )

@@ -22,7 +22,7 @@ from sparkdesk.services.wait import wait_for_value
 from tests.lab.bringup.spark_lab import IMAGE
 from tests.lab.lab import PASSWORD, Lab
 
-WAIT_S = 120.0
+WAIT_S = 200.0
 """However slow the machine is."""
 CHOICES = Choices(image=IMAGE)
 OVER = (Phase.DONE, Phase.FAILED, Phase.UNDONE, Phase.PAUSED, Phase.INTERRUPTED)

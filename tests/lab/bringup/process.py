@@ -222,7 +222,7 @@ class BringUpProcess:
 
 
 ROOT = Path(__file__).resolve().parents[3]
-ANSWER_S, QUIT_S = 150.0, 60.0
+ANSWER_S, QUIT_S = 220.0, 60.0
 
 if __name__ == "__main__":
     asyncio.run(serve())

@@ -21,7 +21,7 @@ from tests.lab.bringup.snapshot import Snapshot, differences_of, take_snapshot
 from tests.lab.bringup.spark_lab import PAIR, spark_lab
 from tests.lab.lab import CAGE_PORTS, USER, Lab, LabNode
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 
 NETWORK = Choices(chapters=frozenset({"network"}))
 PROVED = Choices(chapters=frozenset({"network", "proof"}), picks_image=False)

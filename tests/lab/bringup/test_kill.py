@@ -15,7 +15,7 @@ from tests.lab.bringup.snapshot import Snapshot, differences_of, take_snapshot
 from tests.lab.bringup.spark_lab import PAIR, spark_lab
 from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 
 POINTS = 50 if os.environ.get("SPARKDESK_DEEP") else 12
 SEED = 8

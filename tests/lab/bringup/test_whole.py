@@ -22,7 +22,7 @@ from tests.lab.bringup.spark_lab import CROSSED, PAIR, RING, SWITCH, spark_lab
 from tests.lab.lab import Lab, LabNode
 from tests.lab.patchbay import Wire
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 
 INSTALLER = "etc/netplan/00-installer-config.yaml"
 OURS = "etc/netplan/90-sparkdesk.yaml"

@@ -76,6 +76,7 @@ def write(name: str, last: int, folder: str = "etc") -> str:
 async def test_a_box_has_no_address_on_its_fast_ports_and_a_netplan_that_only_root_reads(boxes: Simulator) -> None:
     assert await read_port(boxes, TWIN) == {"mtu": 1500, "addresses": []}
     assert (await ask(boxes, "cat /etc/netplan/00-installer-config.yaml"))[0] == 1
+    assert await as_root(boxes, "ls /run/systemd/network") == "10-netplan-enP7s7.network\n", "as after every start"
     assert "enP7s7" in await as_root(boxes, "cat /etc/netplan/*.yaml; ls /etc/netplan")
     routes = json.loads((await ask(boxes, "ip -j -4 route"))[1])
     assert [row["dst"] for row in routes] == ["default", "192.168.10.0/24"]

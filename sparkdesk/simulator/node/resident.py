@@ -200,14 +200,14 @@ class Resident:
         self._show_network()
         if not self._has_begun and self._door is not None:
             self._has_begun = True
-            self._apply_netplan()
+            self._start_netplan()
 
-    def _apply_netplan(self) -> None:
-        """What the start of a node does with files that root wrote; those of ours say what the cables say already."""
+    def _start_netplan(self) -> None:
+        """What the start of a node does: networkd's files are made of netplan's, and what root wrote is done to the
+        ports; files of ours say what the cables say already."""
         names = {path.name for path in (self._prefix / "etc/netplan").glob("*.yaml")}
-        if not names - {machine_files.NETPLAN, machine_files.STOCK_NETPLAN}:
-            return
-        argv = [f"{namespace.PROGRAM_DIR}/program/bin/netplan", "apply"]
+        is_done = not names - {machine_files.NETPLAN, machine_files.STOCK_NETPLAN}
+        argv = [f"{namespace.PROGRAM_DIR}/program/bin/netplan", "generate" if is_done else "apply"]
         message = {"user": "root", "folder": "/", "environment": {"PATH": SYSTEM_PATH}, "argv": argv}
         null = os.open(os.devnull, os.O_RDWR)
         if os.fork() == 0:

@@ -68,6 +68,11 @@ async def prove_four(person: BringingUp, before: list[tuple[int | None, str]]) -
     await take_pictures(person.desktop, "bringup-done")
 
 
+def said_of(state: BringUpState, row_id: str) -> set[str]:
+    """What the cells of a row say."""
+    return {cell.text for row in state.matrix.rows if row.id == row_id for cell in row.cells.values()}
+
+
 async def look_again(person: BringingUp) -> None:
     """A second look finds nothing to do."""
     state = await person.look_again()
@@ -87,6 +92,10 @@ def test_four_boxes_become_a_proven_cluster_by_three_clicks_and_one_password_and
         await prove_four(person, before)
         await look_again(person)
         await person.undo_all()
+        # The nodes are read again after it: the cells say what is there, not what was planned.
+        await until(lambda: said_of(person.state, "keys-pair") == {"no key pair"}, "what stands after the undo")
+        assert said_of(person.state, "docker-group") == {"not in the group"}
+        assert said_of(person.state, "keys-mesh") == {"0 of 3 peers"}
         assert person.state.matrix.count(CellState.UNDONE) > 0
         await take_pictures(desktop, "bringup-undone")
         assert await nodes_now(simulator) == before

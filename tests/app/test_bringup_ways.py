@@ -90,6 +90,31 @@ async def take_network_back(person: BringingUp) -> None:
     assert "stay" in words_on(person.page)
 
 
+async def go_step_by_step(person: BringingUp) -> None:
+    """The careful way: each chapter by its own button, and nothing of another one; between them it waits."""
+    await person.look_again()
+    person.page.setup.step_by_step.click()
+    await until(lambda: "apply" not in person.page.buttons, "nothing does all at once")
+    for words, is_asked in (("Apply: SSH keys", False), ("Apply: Docker and NVIDIA runtime", True)):
+        await until(lambda: "chapter" in person.page.buttons, "the chapter's own button")
+        person.page.model.choose_chapter(chapter_of(words))
+        await until(lambda words=words: person.page.buttons["chapter"].text() == words, words)
+        await person.go("chapter")
+        if is_asked:
+            await person.give()
+        await person.reach(Phase.PAUSED)
+    run = person.state.run
+    assert run is not None
+    ended = {step.phase for step in run.playbook.steps() if run.step(step.id).state in ("done", "unchanged")}
+    assert ended >= {Chapter.KEYS, Chapter.DOCKER}
+    assert not ended & {Chapter.NETWORK, Chapter.HARDWARE}
+
+
+def chapter_of(words: str) -> str:
+    """The chapter whose button is called so."""
+    return next(each.value for each in Chapter if words.endswith(each.words))
+
+
 def test_a_wrong_password_changes_nothing_and_after_the_right_one_it_is_paused_done_saved_and_taken_back_in_parts(
     app: QApplication, tmp_path: Path
 ) -> None:
@@ -117,6 +142,9 @@ def test_a_wrong_password_changes_nothing_and_after_the_right_one_it_is_paused_d
         assert all("9000" not in text and "90-sparkdesk" not in text for _code, text in part)
         assert all("id_ed25519" in text for _code, text in part), "the keys stay"
         assert done != part
+        await person.undo_all()
+        assert await nodes_now(simulator) == before
+        await go_step_by_step(person)
         await person.undo_all()
         assert await nodes_now(simulator) == before
 

@@ -78,9 +78,9 @@ def _paused(state: BringUpState) -> Notice:
     """Which step comes next, and how each node stands."""
     run = state.run
     steps = list(run.playbook.steps()) if run is not None else []
-    waits = (step for step in steps if run is not None and run.step(step.id).state not in _ENDED_WELL)
-    asked = (step for step in waits if not state.chapters or step.phase in state.chapters)
-    ahead = next((step.title for step in asked), "")
+    waits = [step for step in steps if run is not None and run.step(step.id).state not in _ENDED_WELL]
+    asked = [step for step in waits if step.phase in state.chapters]  # what was asked for by itself, while any is left
+    ahead = next((step.title for step in [*asked, *waits]), "")
     title = f"Paused before \u201c{text.one_line(ahead, 120)}\u201d." if ahead else "Paused between two steps."
     names = state.plan.names if state.plan is not None else {}
     stands = node_words(run, state.node_ids, names) if run is not None else state.message

@@ -92,6 +92,9 @@ def test_a_pause_names_the_step_that_comes_next_and_how_each_node_stands(dressed
     assert notice.title.startswith(f"Paused before \u201cGive {name}'s CX-7 ports")
     assert all(f"{each}: " in notice.text for each in real_story.NAMES.values())
     assert notice.can_undo
+    by_chapter = notice_of(replace(state, chapters=frozenset({Chapter.KEYS.value})))
+    assert by_chapter is not None
+    assert by_chapter.title == notice.title, "where the chapter that was asked for is done, the next one"
     page = real_story.desk().show(state)
     assert page.banner.isVisible()
 

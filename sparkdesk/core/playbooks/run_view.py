@@ -79,6 +79,11 @@ class RunView:
         return self.is_over and bool(self.undoable)
 
     @property
+    def is_all_back(self) -> bool:
+        """Whether it went backwards and nothing of it stands, though nobody may have written that it is over."""
+        return self.is_undo and not self.undoable
+
+    @property
     def can_resume(self) -> bool:
         """Whether it can be carried on from where it ended: forwards only, and not once something was taken back."""
         is_back = self.is_undo and any(step.state == "undone" for step in self.steps.values())

@@ -441,6 +441,10 @@ class BringUp:
         if kept is None or run is None:
             return
         self._kept, self._run, self._plan = kept, run, kept.plan(run.playbook)
+        if run.is_all_back:  # only the last line of its journal may be missing
+            await self._parts.runs.set_aside(run.run_id)
+            await self._note_end()
+            run = self._run = self._parts.runs.runs.value[run.run_id]
         if not knows_any(self._parts.inventory, nodes_of(run)):
             await self._parts.runs.set_aside(run.run_id)  # it can be neither carried on nor undone
             await self._note_end()

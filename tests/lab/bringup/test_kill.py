@@ -89,7 +89,11 @@ async def test_a_bring_up_is_continued_or_undone_after_a_kill(
     await app.start()
     await app.ask("look")
     assert await kill(app, part, at, after_s), "it was over before"
-    assert await app.start() == "interrupted"
+    phase = await app.start()
+    if part == "undo" and phase == "idle":  # all was back, and only the journal's last line was missing
+        assert_untouched(pair, before)
+        return
+    assert phase == "interrupted"
     offers = await app.ask("offers")
     if "undo" not in offers:  # nothing was begun
         assert_untouched(pair, before)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -223,6 +225,32 @@ async def test_a_failed_bring_up_after_which_a_person_looked_anew_is_not_offered
     desk.bring_up.undo()
     await desk.until_in(Phase.UNDONE)
     assert traces(desk) == set()
+    await desk.close()
+
+
+async def test_an_undo_that_was_killed_after_its_last_step_leaves_nothing_to_decide(
+    tmp_path: Path, nodes: tuple[list[Place], list[Sshd]]
+) -> None:
+    first = Desk(tmp_path, nodes[0])
+    await first.open()
+    await first.look()
+    first.bring_up.start()
+    await first.until(lambda state: bool(state.report_paths))
+    first.bring_up.undo()
+    run = (await first.until_in(Phase.UNDONE)).run
+    assert run is not None
+    await first.close()
+    with contextlib.closing(sqlite3.connect(next(tmp_path.rglob("*.db")), isolation_level=None)) as database:
+        number = database.execute("SELECT number FROM runs WHERE id = ?", (run.run_id,)).fetchone()
+        last = "SELECT max(position) FROM journal WHERE run_number = ?1"
+        taken = database.execute(f"DELETE FROM journal WHERE run_number = ?1 AND position = ({last})", number)
+        assert taken.rowcount == 1
+        database.execute("UPDATE runs SET is_ended = 0 WHERE number = ?1", number)
+    desk = Desk(tmp_path, nodes[0])
+    await desk.open()
+    assert (desk.state.phase, desk.state.message) == (Phase.IDLE, "")
+    assert desk.state.run is None or not desk.state.run.can_undo
+    assert await desk.store.unfinished_runs() == ()
     await desk.close()
 
 

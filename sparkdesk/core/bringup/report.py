@@ -223,7 +223,10 @@ def _check(row: Row, node_ids: Iterable[str]) -> list[str]:
 
 
 def _cell_words(cell: Cell) -> str:
-    return cell.text if cell.state is CellState.PASS else f"{_STATE_WORDS[cell.state]}: {cell.text}"
+    if cell.state is CellState.PASS:
+        return cell.text
+    will_be = f" → {cell.then}" if cell.then and cell.state is CellState.PLANNED else ""
+    return f"{_STATE_WORDS[cell.state]}: {cell.text}{will_be}"
 
 
 def _remedies(rows: Iterable[Row], names: Mapping[str, str]) -> Iterator[str]:

@@ -52,7 +52,7 @@ ITEMS = (
 
 def a_plan() -> BringUpPlan:
     plan = make_plan(make_case(2, Shape.PAIR), NOW_MS)
-    planned = Cell(CellState.PLANNED, "perftest missing", step_ids=("hardware-tools-n1",))
+    planned = Cell(CellState.PLANNED, "perftest missing", step_ids=("hardware-tools-n1",), then="there")
     bad = Cell(CellState.WARN, "100G", remedy="Change the cable.")
     row = Row("hardware-tools", "hardware", "Measuring tools", {"n1": planned, "n2": bad})
     return replace(
@@ -132,6 +132,7 @@ def test_before_anything_was_read_there_is_a_report_too() -> None:
 def test_the_plan_shows_each_command_with_its_way_back_and_holds_the_playbook_as_it_runs() -> None:
     plan = a_plan()
     text = plan_markdown(plan)
+    assert "to be changed: perftest missing → there" in text
     assert "# as root, through sudo:\napt-get install" in text
     assert "perftest iperf3" in text
     assert "## undo\nback" in text

@@ -306,6 +306,9 @@ def _judge_nccl_image(told: Told) -> Measurement:
     return Measurement(item, Grade.PASS, message=f"{found[0][1]} on {where}{good}{note}")
 
 
+_UNSEEN = "its way not seen"
+
+
 def _judge_gather(told: Told) -> Measurement:
     item = told.item
     if told.results.get(ASK_STEP_ID) in ("failed", "cancelled"):
@@ -328,12 +331,13 @@ def _judge_gather(told: Told) -> Measurement:
     ways = sorted({way for one in there for way in one.transports})
     grade = grade_of(value, item.band)
     mark = f" · NVIDIA's pass mark {item.band.pass_at:.1f}" if item.band is not None else ""
-    message = f"bus bandwidth, {' and '.join(ways) or 'its way not seen'}{mark}"
+    message = f"bus bandwidth, {' and '.join(ways) or _UNSEEN}{mark}"
     if "NET/Socket" in ways:
         grade = Grade.FAIL
-    elif not ways and grade is Grade.PASS:
+    elif grade is Grade.PASS and not all(one.transports for one in there):
         remedy = "Look at the NCCL_DEBUG lines of a job: NET/IB must be there, not NET/Socket."
-        return Measurement(item, Grade.WARN, value, "GB/s", message, remedy=remedy)
+        some = "" if not ways else f" · {_UNSEEN} at every node"
+        return Measurement(item, Grade.WARN, value, "GB/s", f"{message}{some}", remedy=remedy)
     return Measurement(item, grade, value, "GB/s", message)
 
 

@@ -342,13 +342,21 @@ def test_a_lost_sized_ping_makes_the_mtu_the_first_cause_of_a_slow_all_gather() 
 
 
 def test_sockets_fail_whatever_the_figure_and_are_the_first_cause() -> None:
-    found = judged(gathered(PAIR, 22.5, **{"NET/IB": "NET/Socket"}), ProofKind.ALL_GATHER)
-    assert found.grade is Grade.FAIL
-    assert found.causes[0].startswith("NCCL went by NET/Socket")
+    for ways in ("NET/Socket", 'NET/IB", "NET/Socket'):
+        found = judged(gathered(PAIR, 22.5, **{"NET/IB": ways}), ProofKind.ALL_GATHER)
+        assert found.grade is Grade.FAIL
+        assert found.causes[0].startswith("NCCL went by NET/Socket")
 
 
-def test_a_way_that_nobody_saw_is_a_warning() -> None:
-    found = judged(gathered(PAIR, 23.0, **{'["NET/IB"]': "[]"}), ProofKind.ALL_GATHER)
+@pytest.mark.parametrize("ranks", [{"n1", "n2"}, {"n2"}])
+def test_a_way_that_nobody_saw_is_a_warning(ranks: set[str]) -> None:
+    (item,) = PAIR.of(ProofKind.ALL_GATHER)
+    said = {each: '["NET/IB"]' if each not in ranks else "[]" for each in ("n1", "n2")}
+    proof = PAIR.printing(
+        ProofKind.ALL_GATHER,
+        lambda part: gather(item, part, 23.0, 2).replace('["NET/IB"]', said[part.source.node_id]),
+    )
+    found = judged(proof, ProofKind.ALL_GATHER)
     assert found.grade is Grade.WARN
     assert "its way not seen" in found.message
 

@@ -92,6 +92,13 @@ def test_nccl_tests_average_is_read_where_that_ran() -> None:
     assert found.busbw_gbs == 19.9426
 
 
+@pytest.mark.parametrize(("count", "is_wrong"), [('"wrong": 0', False), ('"wrong": 7', True), ('"right": 0', True)])
+def test_data_that_nobody_compared_does_not_count_as_right(count: str, is_wrong: bool) -> None:
+    found = read.read_gather(f'{{"kind": "all_gather", "ok": true, {count}, "busbw_gbs": 23.0}}')
+    assert found is not None
+    assert found.is_wrong is is_wrong
+
+
 @pytest.mark.parametrize("wrong", ["NaN", "Infinity", "-1", '"12"x', "true", "[1]", "null"])
 def test_a_figure_of_the_all_gather_that_is_none_is_none(wrong: str) -> None:
     found = read.read_gather(f'{{"kind": "all_gather", "ok": true, "wrong": 0, "busbw_gbs": {wrong}}}')

@@ -23,7 +23,7 @@ from tests.app.sparks import launch, record_of, running_sparks
 from tests.simulator.conftest import Simulator
 from ui.node.view import NodePage
 from ui.playbook.dialog import PlaybookDialog
-from ui.playbook.question import SudoDialog
+from ui.playbook.question import REFUSED, SudoDialog
 from ui.widgets.button import Button
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
@@ -153,7 +153,7 @@ def test_a_wrong_password_changes_nothing_and_is_asked_for_once_more(app: QAppli
         click(dialog.confirm)
         await give_password("not the password")
         asked = await dialog_of(SudoDialog)
-        await until(lambda: "not accepted" in asked.field.error(), "the refusal's words")
+        await until(lambda: asked.field.error() == REFUSED, "the refusal's words")
         click(asked.cancel)
         await until(lambda: (run := dialog.model.run()) is not None and run.is_over, "the change's end")
         run = dialog.model.run()

@@ -134,7 +134,7 @@ def test_a_server_killed_while_it_writes_leaves_the_text_and_a_retry(dressed: QA
             QTest.mouseClick(problems[0].buttons["retry"], Qt.MouseButton.LeftButton)
             await desk.until(lambda: "control center for DGX Spark clusters." in desk.said(), "the second answer")
             await desk.answered()
-            assert "cut off" not in desk.said()
+            await desk.until(lambda: "cut off" not in desk.said(), "the end of the complaint")
 
         play(dressed, story, endpoint_at(doomed.port))
 

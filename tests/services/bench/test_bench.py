@@ -102,7 +102,7 @@ async def test_a_real_server_is_measured_with_its_own_count_of_tokens(llama: Lla
     assert {point.failed for point in run.points} == {0}
     assert all(abs(point.prompt_tokens - 200) <= 20 for point in run.points), run.points
     for point in run.points:
-        assert 0 < point.ttft_s < point.e2e_s
+        assert 0 < point.ttft_s <= point.e2e_s  # a busy machine may read the whole answer at once
         assert point.prefill_tok_s > 0
         assert math.isnan(point.output_tok_s) or point.output_tok_s > 0, "a tiny model's 16 tokens can be too quick"
         assert math.isfinite(point.client_cpu_share)

@@ -27,6 +27,7 @@ OTHERS = {
     "cage-rdma-devices",
     "draft-weights",
     "nearest-bridge",
+    "netplan-renderer",
     "nvml-library",
     "nvml-memory",
     "trial-scope",

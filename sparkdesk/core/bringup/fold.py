@@ -64,6 +64,8 @@ def _running(cell: Cell, steps: Sequence[StepView]) -> Cell:
     active = next((step for step in steps if step.state == RUNNING), None)
     if active is not None:
         text = (active.text if active.part != "undo" else "") or _PARTS.get(active.part, "running")
+        if text.endswith("?"):  # what a person is asked stands whole beside the clock
+            text = "waits for your answer"
         return _shown(cell, CellState.RUNNING, text)
     if all(step.state == WAITING for step in steps):
         return _shown(cell, CellState.WAITING, "next")

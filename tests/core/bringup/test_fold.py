@@ -34,6 +34,12 @@ def run_of(*states: str, result: str = "") -> RunView:
     return RunView("r1", PLAYBOOK, steps=steps, result=result)
 
 
+def test_a_question_is_not_written_into_the_cell() -> None:
+    steps = {"a": StepView("running", "apply", "Nothing told how it is now. Keep the new network on spark-1?")}
+    found = shown(RunView("r1", PLAYBOOK, steps=steps))
+    assert (found.state, found.text) == (CellState.RUNNING, "waits for your answer")
+
+
 def test_without_a_run_the_matrix_is_the_plans() -> None:
     assert shown(None) == PLANNED
 

@@ -6,14 +6,13 @@ Limits and words are the doctor's; unverified on hardware [gpu-clock-under-load]
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
 from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofPart
-from sparkdesk.core.bringup.proof.read_output import MAX_CHARS, number
+from sparkdesk.core.bringup.proof.read_output import last_record, number
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.probes.doctor_gpu import HEALTHY_MHZ, LOAD_PERCENT, SLOW_MHZ, SLOW_STATE_REMEDY
 
@@ -42,7 +41,7 @@ class ClockReading:
 
 def read_clock(text: str) -> ClockReading | None:
     """The last line of our program; None where there is none. Total, whatever a node prints."""
-    said = _last_record(text)
+    said = last_record(text, "gpu_load")
     if said is None:
         return None
     message = make_line(str(said.get("message") or ""), max_chars=300)
@@ -69,19 +68,6 @@ def read_clock(text: str) -> ClockReading | None:
 def _numbers(rows: Sequence[dict[str, object]], name: str, most: float) -> list[float]:
     """Those that are figures; zero is none."""
     return [value for row in rows if (value := number(row.get(name), most))]
-
-
-def _last_record(text: str) -> dict[str, object] | None:
-    for line in reversed(text[-MAX_CHARS:].split("\n")):
-        if not line.lstrip().startswith("{"):
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and value.get("kind") == "gpu_load":
-            return value
-    return None
 
 
 def judge_clock(told: Told, not_read: NotRead) -> Measurement:

@@ -216,11 +216,10 @@ def ask_stages(case: Case) -> tuple[Stage, ...]:
     return (Stage("Ask before GPUs that work are loaded", (step,)),)
 
 
-_LEAVE = (
-    Restore(f"~/{PROGRAM}"),
-    Run(Command(("sh", "-c", f'rmdir -- "$HOME/{PROGRAM.rpartition("/")[0]}" 2>/dev/null; exit 0')), ANY_END),
-)
-"""A proof leaves nothing on a node, whether it came to its end or not."""
+def leaving(program: str) -> tuple[Restore, Run]:
+    """A proof leaves nothing on a node, whether it came to its end or not."""
+    folder = Command(("sh", "-c", f'rmdir -- "$HOME/{program.rpartition("/")[0]}" 2>/dev/null; exit 0'))
+    return Restore(f"~/{program}"), Run(folder, ANY_END)
 
 
 def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Step:
@@ -236,9 +235,9 @@ def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Ste
             # 0644: the container's root may be another user of the node.
             PutFile(f"~/{PROGRAM}", case.programs["all_gather"], mode=0o644),
             Run(Command(run), ANY_END, timeout_s=STEP_S),
-            *_LEAVE,
+            *leaving(PROGRAM),
         ),
-        undo=(end, *_LEAVE),
+        undo=(end, *leaving(PROGRAM)),
         phase=PHASE,
     )
 

@@ -181,7 +181,7 @@ def read_version(text: str) -> str:
 
 def read_gather(text: str) -> GatherReading | None:
     """The line of our program; nccl-tests' average where it printed that; None when neither is there."""
-    said = _last_gather(text)
+    said = last_record(text, "all_gather")
     if said is None:
         averages = _AVERAGE.findall(text[-MAX_CHARS:])
         value = number(averages[-1], MOST_GBS) if averages else None
@@ -200,7 +200,8 @@ def read_gather(text: str) -> GatherReading | None:
     )
 
 
-def _last_gather(text: str) -> dict[str, object] | None:
+def last_record(text: str, kind: str) -> dict[str, object] | None:
+    """The last line that a program of ours printed of this kind; None where there is none."""
     for line in reversed(_lines(text)):
         if not line.lstrip().startswith("{"):
             continue
@@ -208,7 +209,7 @@ def _last_gather(text: str) -> dict[str, object] | None:
             value = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict) and value.get("kind") == "all_gather":
+        if isinstance(value, dict) and value.get("kind") == kind:
             return value
     return None
 

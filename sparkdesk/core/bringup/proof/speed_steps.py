@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs
 from sparkdesk.core.bringup.proof.measurement import Band, ProofEnd, ProofItem, ProofKind, ProofPart
-from sparkdesk.core.bringup.proof.nccl_steps import image_obstacle
+from sparkdesk.core.bringup.proof.nccl_steps import image_obstacle, leaving
 from sparkdesk.core.bringup.proof.wire import HOME
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.container import HEADROOM_BYTES, OOM_SCORE
 from sparkdesk.core.probes.doctor_gpu import HEALTHY_MHZ, SLOW_MHZ
-from sparkdesk.core.step import Confirm, PutFile, Restore, Run, Stage, Step
+from sparkdesk.core.step import Confirm, PutFile, Run, Stage, Step
 
 ITEM_ID = "gpu-clock"
 TITLE = "Full speed under load"
@@ -80,10 +80,7 @@ def _load_step(case: Case, node_id: str) -> Step:
     name, home = case.reading(node_id).name, case.reading(node_id).home
     container = container_name(case, node_id)
     watch = ("python3", f"{home}/{PROGRAM}", "watch", "--limit-s", str(WATCH_S), "--", *load_argv(case, node_id))
-    leave = (
-        Restore(f"~/{PROGRAM}"),
-        Run(Command(("sh", "-c", f'rmdir -- "$HOME/{PROGRAM.rpartition("/")[0]}" 2>/dev/null; exit 0')), ANY_END),
-    )
+    leave = leaving(PROGRAM)
     end = Run(Command(("docker", "rm", "--force", container)), ANY_END, timeout_s=30.0)
     return Step(
         f"proof-clock-{node_id}",

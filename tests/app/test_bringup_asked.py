@@ -77,9 +77,9 @@ def test_a_person_is_asked_where_no_look_tells_rolls_back_goes_on_and_reads_why_
         await person.reach(Phase.DONE)
         bad = [one for one in person.state.measurements if one.grade is Grade.FAIL]
         assert bad, "the port gives 13 Gb/s a half"
-        assert all(one.causes for one in bad)
+        assert all(one.causes or one.remedy for one in bad)
         await until(lambda: "Not proved" in words_on(person.page.banner), "why")
-        cause = bad[0].causes[0]
+        cause = next(one.causes[0] for one in bad if one.causes)
         await until(lambda: cause in words_on(person.page.proof).replace("\n", " "), "the cause beside its figure")
         await take_pictures(desktop, "bringup-proof-failed")
 

@@ -31,6 +31,7 @@ async def test_a_reboot_drops_the_line_and_comes_back_as_another_boot(start: Sta
         word = (simulator.state / "password").read_text()
         async with simulator.connect() as connection:
             await connection.run("echo mine > ~/kept; setsid -f sleep 500 >&- 2>&-", check=True)
+            await connection.run("until pgrep -x sleep; do :; done", check=True, timeout=30)
             before = str((await connection.run(LOOK, check=True)).stdout).split()
             plain = await connection.run("systemctl reboot")
             assert (plain.exit_status, "authentication required" in str(plain.stderr)) == (1, True)

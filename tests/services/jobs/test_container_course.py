@@ -16,6 +16,7 @@ from sparkdesk.core.command import Command
 from sparkdesk.core.jobs import pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.launch.preflight import has_errors
 from sparkdesk.services.jobs import heartbeat
 from sparkdesk.services.wait import wait_for_value
 from tests.app.sparks import job_in, record_of, running_sparks
@@ -55,7 +56,10 @@ class Desk:
         return await self.say("find", "/home", "-name", "secrets.json")
 
     async def launch(self, *states: JobState, reach: str = "node") -> JobStatus:
-        """A vLLM server, once it has come to one of these states."""
+        """A vLLM server, once it has come to one of these states. It is begun as soon as nothing speaks against it.
+
+        Memory that a server gave back is known with the next sample of its node, a second later at most.
+        """
         request = LaunchRequest(
             engine="vllm",
             model=MODEL,
@@ -65,6 +69,9 @@ class Desk:
             context_tokens=4096,
             concurrency=2,
         ).model_copy(update={"reach": reach})
+        async with asyncio.timeout(30):
+            while has_errors(self.stack.launcher.problems(request)):
+                await asyncio.sleep(0.1)
         plan = self.stack.launcher.plan(request)
         job_id = await self.stack.launcher.launch(plan)
         return await self.until(job_id, *states)

@@ -68,10 +68,10 @@ class CheckCard(Card):
         """Show the matrix as it is."""
         model = self._model
         self._grid = model.grid()
-        matrix = model.state.matrix
+        matrix = model.matrix()
         has_rows = bool(self._grid.row_ids)
         is_reading = model.state.phase is Phase.READING
-        self.summary.setText(summary(matrix))
+        self.summary.setText(summary(matrix, is_reading=is_reading))
         problems = matrix.count(*PROBLEMS)
         self.only.setVisible(bool(problems) or model.only_problems)
         self.only.setText("All checks" if model.only_problems else "Only problems")
@@ -101,6 +101,9 @@ class CheckCard(Card):
             last = max(line for line, each in enumerate(self._grid.chapters) if each == chapter)
             for line in (last, first):
                 self.table.scrollTo(self.table.cells.index(line, max(self.table.currentIndex().column(), 0)))
+            # No row is cut by the head; where that would hide the chapter's end, the last rows are.
+            bar, step = self.table.verticalScrollBar(), self.table.verticalHeader().defaultSectionSize()
+            bar.setValue(-(-bar.value() // step) * step)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

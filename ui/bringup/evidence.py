@@ -97,6 +97,8 @@ class EvidencePanel(QWidget):
         self.remedy.setText(wrap_line(cell.remedy, 1000))
         self.remedy.setVisible(bool(cell.remedy))
         self.unverified.setVisible(evidence.row.is_unverified)
+        self._read_head.setText("What will be written" if evidence.is_to_write else "What was read")
+        self.read.setAccessibleName(self._read_head.text())
         read = make_plain(cell.evidence, max_chars=MAX_CHARS)
         if read != self.read.toPlainText():
             self.read.setPlainText(read)

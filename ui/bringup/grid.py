@@ -75,8 +75,8 @@ def chapter_words(chapter: str) -> str:
     return Chapter(chapter).words if chapter in set(Chapter) else text.one_line(chapter, 40)
 
 
-def summary(matrix: Matrix) -> str:
-    """ "31 of 40 checks passed · 3 warnings · 2 running · 4 to come"."""
+def summary(matrix: Matrix, *, is_reading: bool = False) -> str:
+    """ "31 of 40 checks passed · 3 warnings · 2 running · 4 to come"; nothing runs while the nodes are read."""
     total = sum(len(row.cells) for row in matrix.rows)
     if not total:
         return ""
@@ -84,7 +84,9 @@ def summary(matrix: Matrix) -> str:
     parts = [f"{passed} of {total} checks passed"]
     for states, one, many in _COUNTED:
         count = matrix.count(*states)
-        if count:
+        if count and is_reading and states == (CellState.RUNNING,):
+            parts.append(f"{count} being read")
+        elif count:
             parts.append(f"{count} {one if count == 1 else many}")
     return " · ".join(parts)
 

@@ -6,26 +6,29 @@ The one rule: QtCore only; it runs nothing. Reading is asked for by itself, a ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
+from sparkdesk.core.bringup.fold import SPEED_ROW, with_speed
 from sparkdesk.core.bringup.matrix import Cell, Matrix, Row
 from sparkdesk.core.bringup.outcome import is_change
+from sparkdesk.core.bringup.row import MAX_EVIDENCE_CHARS
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.topology import Cable, Topology
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.plain_text import make_plain
 from sparkdesk.core.playbooks.program_words import has_program, programs_text
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.step import Playbook, Stage, Step
 from ui import text
 from ui.bridge import watch
 from ui.bringup.clock import ClockFace, faces
-from ui.bringup.grid import Grid, make_grid
+from ui.bringup.grid import PROBLEMS, Grid, make_grid
 from ui.bringup.offer import UNDER_WAY, Offer, Situation, offers
 from ui.bringup.outline import CHAPTERS, ChapterRow, current_chapter, next_chapter, outline, steps_of
 from ui.bringup.proof_rows import ProofGroup, proof_groups, worst_first
@@ -52,6 +55,8 @@ class Evidence:
     cell: Cell
     node: str
     steps: Playbook
+    is_to_write: bool = False
+    """What stands in it is the file that the plan writes, and not what was read."""
 
 
 AUTOMATIC: Final = "automatic"
@@ -229,8 +234,11 @@ class BringUpModel(QObject):
         return offers(Situation(self.state, len(self.node_ids()), self.is_fresh(), self.is_step_by_step, self.chapter))
 
     def outline(self) -> tuple[ChapterRow, ...]:
-        """The chapters."""
-        return outline(self.state)
+        """The chapters; a GPU that was slow under load stands out in its own too."""
+        matrix = self.matrix()
+        speed = next((row for row in matrix.rows if row.id == SPEED_ROW), None)
+        is_told = speed is not None and any(cell.state in PROBLEMS for cell in speed.cells.values())
+        return outline(replace(self.state, matrix=matrix) if is_told else self.state)
 
     @property
     def chapter(self) -> Chapter:
@@ -285,20 +293,23 @@ class BringUpModel(QObject):
 
     def grid(self) -> Grid:
         """The matrix as a table."""
-        return make_grid(self._matrix(), self.names(), only_problems=self.only_problems)
+        return make_grid(self.matrix(), self.names(), only_problems=self.only_problems)
 
-    def _matrix(self) -> Matrix:
+    def matrix(self) -> Matrix:
+        """All checks as they are shown: with the one that only the proof can answer."""
         state = self.state
-        return state.matrix if state.matrix.rows or state.plan is None else state.plan.matrix
+        return with_speed(state.matrix if state.matrix.rows or state.plan is None else state.plan.matrix, state)
 
     def evidence(self, row_id: str, node_id: str) -> Evidence | None:
         """What stands behind a cell; None when there is no such cell any more."""
-        row = next((row for row in self._matrix().rows if row.id == row_id), None)
+        row = next((row for row in self.matrix().rows if row.id == row_id), None)
         cell = row.cells.get(node_id) if row is not None else None
         if row is None or cell is None:
             return None
         steps = tuple(step for step in self._steps() if step.id in cell.step_ids)
-        return Evidence(row, cell, self.name_of(node_id), _playbook(steps))
+        files = [diff.after for diff in self.state.plan.diffs if diff.node_id == node_id] if self.state.plan else []
+        starts = [make_plain(file, max_chars=MAX_EVIDENCE_CHARS) for file in files if file]
+        return Evidence(row, cell, self.name_of(node_id), _playbook(steps), is_to_write=cell.evidence in starts)
 
     def _steps(self) -> tuple[Step, ...]:
         return tuple(self.state.plan.playbook.steps()) if self.state.plan is not None else ()

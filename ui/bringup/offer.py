@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.outcome import is_change
-from sparkdesk.core.bringup.proof.verdict import verdict_words
+from sparkdesk.core.bringup.proof.measurement import Grade
+from sparkdesk.core.bringup.proof.verdict import BAD, open_parts, verdict_words
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.topology import Shape
 from ui import text
@@ -177,8 +178,32 @@ _OFFERS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the proof came to, for a chip of the head: it stays in sight wherever the page is scrolled to."""
+
+    words: str
+    mark: Literal["pass", "warn", "fail"]
+
+
+def verdict_of(state: BringUpState) -> Verdict | None:
+    """The proof's, once it is over; None before, and where what was measured tells of an earlier time."""
+    grades = {one.grade for one in state.measurements}
+    if state.phase is not Phase.DONE or state.past_proof or not grades - {Grade.SKIPPED}:
+        return None
+    words = verdict_words(state.measurements)
+    is_open = bool(grades & set(BAD)) or bool(open_parts(state.measurements))
+    mark: Literal["pass", "warn", "fail"] = "fail" if Grade.FAIL in grades else "warn" if is_open else "pass"
+    return Verdict(words[:1].upper() + words[1:], mark)
+
+
+def head_line(state: BringUpState) -> str:
+    """The line beside the title, without what the chip says."""
+    return _took_words(state) if verdict_of(state) is not None else head_words(state)
+
+
 def head_words(state: BringUpState) -> str:
-    """The line beside the title."""
+    """How it stands, whole."""
     chapter = current_chapter(state)
     step = f"step {CHAPTERS.index(chapter) + 1} of {len(CHAPTERS)} · {chapter.words}"
     match state.phase:
@@ -212,7 +237,7 @@ def plan_words(state: BringUpState) -> str:
     plan = state.plan
     if plan is None:
         return "No plan"
-    seen = f"{len(plan.node_ids)} {'Spark' if len(plan.node_ids) == 1 else 'Sparks'}, {_SHAPES[plan.shape]}"
+    seen = f"{len(plan.node_ids)} Sparks, {_SHAPES[plan.shape]}" if len(plan.node_ids) != 1 else "1 Spark"
     if plan.change_count == 0:
         return f"{seen} · nothing to do: run the proof"
     steps = [step for step in plan.playbook.steps() if is_change(step)]
@@ -224,8 +249,10 @@ def plan_words(state: BringUpState) -> str:
 
 
 def _done_words(state: BringUpState) -> str:
+    verdict = verdict_words(state.measurements) if state.measurements else "not proved yet"
+    return f"{_took_words(state)} · {verdict}"
+
+
+def _took_words(state: BringUpState) -> str:
     took = (state.ended_ms - state.started_ms) / 1000 if state.ended_ms is not None and state.started_ms else None
-    how_long = f" in {text.duration(took)}" if took is not None else ""
-    if not state.measurements:
-        return f"Done{how_long} · not proved yet"
-    return f"Done{how_long} · {verdict_words(state.measurements)}"
+    return f"Done in {text.duration(took)}" if took is not None else "Done"

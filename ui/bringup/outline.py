@@ -140,8 +140,8 @@ def _checks(state: BringUpState, chapter: Chapter) -> tuple[str, ChapterMark]:
     left = [step for step in steps if state.run is None or state.run.step(step.id).state not in _ENDED]
     changes = sum(is_change(step) for step in left)
     if any(cell.state in _OPEN for cell in cells) and changes:
-        planned = [_plural(changes, "change"), *(["done last"] if is_last(state, chapter) else [])]
-        said = " · ".join([part for part in (said,) if part] + planned)
+        planned = [_plural(changes, "change"), *(["last"] if is_last(state, chapter) else [])]
+        said = " · ".join([part for part in (said, ", ".join(planned)) if part])
     if said:
         return said, "warn" if count[CellState.WARN] or count[CellState.UNREAD] else "todo"
     if count[CellState.UNDONE]:

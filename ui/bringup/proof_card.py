@@ -5,6 +5,7 @@ The one rule: a figure without a measurement is never drawn; a simulated one say
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Final
@@ -26,6 +27,8 @@ from ui.widgets.chip import Chip, ChipKind
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import ElidedLabel, Label, plain_tooltip
 
+_JOINER: Final = "\u2060"
+_UNIT: Final = re.compile(r"(?<=\d) ([GM]b/s|[GMK]i?B(?:/s)?|[GM]Hz|us|ms|W|%)(?![\w/])")
 KINDS: Final[dict[RowState, ChipKind]] = {
     "pass": "ok",
     "warn": "warn",
@@ -77,7 +80,7 @@ class RowView(QWidget):
             gauge.show_scale(row.scale, tint)
             column.addWidget(gauge)
         if row.line:
-            column.addWidget(Label(wrap_line(row.line), "label", "text3", is_wrapped=True))
+            column.addWidget(Label(keep_units(wrap_line(row.line)), "label", "text3", is_wrapped=True))
         self._add_causes(column)
 
     def _add_causes(self, column: QVBoxLayout) -> None:
@@ -90,10 +93,10 @@ class RowView(QWidget):
             line = QHBoxLayout()
             line.setSpacing(6)
             line.addWidget(Label(f"{number}.", "label", "text3"), 0, Qt.AlignmentFlag.AlignTop)
-            line.addWidget(Label(wrap_line(cause), "label", "text2", is_wrapped=True), 1)
+            line.addWidget(Label(keep_units(wrap_line(cause)), "label", "text2", is_wrapped=True), 1)
             column.addLayout(line)
         if row.remedy:
-            column.addWidget(Label(wrap_line(row.remedy), "label", "text", is_wrapped=True))
+            column.addWidget(Label(keep_units(wrap_line(row.remedy)), "label", "text", is_wrapped=True))
 
 
 class GroupView(QWidget):
@@ -158,6 +161,8 @@ class ProofCard(Card):
         self._list.setContentsMargins(0, 0, 0, 0)
         self._list.setSpacing(0)
         self._list.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.empty.setContentsMargins(14, 10, 14, 0)
+        self._list.addWidget(self.empty)
         end = QHBoxLayout()
         end.setContentsMargins(14, 8, 14, 8)
         end.addWidget(Label(GPUDIRECT, "label", "text3", is_wrapped=True))
@@ -171,7 +176,6 @@ class ProofCard(Card):
         told = QVBoxLayout(self._foot)
         told.setContentsMargins(14, 8, 14, 10)
         told.setSpacing(6)
-        told.addWidget(self.empty)
         links = QHBoxLayout()
         links.setSpacing(14)
         links.addWidget(self.markdown)
@@ -211,7 +215,7 @@ class ProofCard(Card):
         for button in (self.markdown, self.json):
             button.setVisible(has_report)
         for part in (self._line, self._foot):
-            part.setVisible(has_report or not groups)
+            part.setVisible(has_report)
         for part in (self.saved, self.folder):
             part.setVisible(bool(state.report_paths))
         self.saved.setText(saved_words(state.report_paths))
@@ -249,6 +253,11 @@ class ProofCard(Card):
                 if view.row.state in ("fail", "warn", "unread"):
                     self.area.ensureWidgetVisible(view, 0, 40)
                     return
+
+
+def keep_units(said: str) -> str:
+    """The text, whose figures are never parted from their units, nor a unit at its stroke."""
+    return _UNIT.sub(lambda match: f"\u00a0{match.group(1).replace('/', '/' + _JOINER)}", said)
 
 
 def _chip_icon(chip: Chipped) -> str:

@@ -30,6 +30,8 @@ STATES: Final[dict[RowState, tuple[str, str]]] = {
     "running": ("Measuring", "loader"),
 }
 _WORST: Final[tuple[RowState, ...]] = ("fail", "warn", "unread", "running", "waiting", "pass", "skipped")
+MOST_NAMED: Final = 2
+"""So many parts that were left out have room in a chip."""
 _TELLING: Final = (
     ProofKind.ALL_GATHER,
     ProofKind.RDMA_BANDWIDTH,
@@ -149,7 +151,8 @@ def head_chip(state: BringUpState, groups: tuple[ProofGroup, ...]) -> Chipped:
     if state.past_proof:
         return Chipped(text.one_line(state.past_proof, 40).capitalize(), "skipped", "clock")
     if worst in ("pass", "skipped") and (missing := open_parts(state.measurements)):
-        return Chipped(f"{', '.join(missing)} not proved", "warn", STATES["warn"][1])
+        said = f"{', '.join(missing)} not proved" if len(missing) <= MOST_NAMED else "Not proved in part"
+        return Chipped(said[:1].upper() + said[1:], "warn", STATES["warn"][1])
     return Chipped(words, worst, icon)
 
 
@@ -250,5 +253,8 @@ def make_scale(band: Band, value: float | None) -> Scale:
 
 def saved_words(paths: Sequence[str]) -> str:
     """Where the report lies: the names first, since a path is long and is cut at its end; "" when it is not saved."""
-    names = " and ".join(text.one_line(PurePath(path).name, 120) for path in paths[:4])
+    files = [PurePath(text.one_line(PurePath(path).name, 120)) for path in paths[:4]]
+    stem = files[0].stem if files else ""
+    # A name once: the end of its second file says which it is.
+    names = " and ".join(file.suffix if at and file.stem == stem else file.name for at, file in enumerate(files))
     return f"Saved: {names} in {text.one_line(str(PurePath(paths[0]).parent), 300)}" if names else ""

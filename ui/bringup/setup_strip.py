@@ -19,7 +19,7 @@ from ui.widgets.field import Select
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import CheckBox, Switch
 
-FRAME_PX = 40
+FRAME_PX = 48
 """Edges and chevron of a selection."""
 COLUMNS = 4
 IMAGE_HELP = (

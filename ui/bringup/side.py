@@ -5,6 +5,7 @@ The one rule: it only shows; what can be taken back is told by the run.
 
 from __future__ import annotations
 
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.bringup.state import Phase
@@ -16,6 +17,8 @@ from ui.widgets.card import Card, Separator
 from ui.widgets.label import ElidedLabel, Label
 
 WIDTH, NARROW_WIDTH = 232, 208
+PROMISE_FROM_PX = 480
+"""From this height on all nine chapters have room beside the promise."""
 PROMISE = "Every change is in the manifest and can be undone one by one, newest first."
 
 
@@ -38,7 +41,8 @@ class SideCard(Card):
         foot = QVBoxLayout()
         foot.setContentsMargins(12, 8, 12, 12)
         foot.setSpacing(8)
-        foot.addWidget(Label(PROMISE, "label", "text3", is_wrapped=True))
+        self.promise = Label(PROMISE, "label", "text3", is_wrapped=True)
+        foot.addWidget(self.promise)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.manifest)
@@ -53,6 +57,11 @@ class SideCard(Card):
         column.addLayout(foot)
         self.setFixedWidth(WIDTH)
         self.list.chosen.connect(model.choose_chapter)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        # In a low window the chapters matter more; the dialog of the manifest says the same.
+        self.promise.setVisible(self.height() >= PROMISE_FROM_PX)
 
     def set_narrow(self, *, is_narrow: bool) -> None:
         """Leave the checks more room; the buttons do without their icons then."""

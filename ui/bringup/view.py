@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import partial
 from itertools import pairwise
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
+from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.state import Phase
 from ui import theme
 from ui.bringup.change_card import ChangeCard
@@ -20,8 +21,8 @@ from ui.bringup.evidence import WIDTH as EVIDENCE_WIDTH
 from ui.bringup.evidence import EvidencePanel
 from ui.bringup.manifest_dialog import ManifestDialog
 from ui.bringup.model import BringUpModel
-from ui.bringup.offer import UNDER_WAY, Offer, head_words
-from ui.bringup.proof_card import ProofCard
+from ui.bringup.offer import UNDER_WAY, Offer, head_line, head_words, verdict_of
+from ui.bringup.proof_card import KINDS, ProofCard
 from ui.bringup.rollback import RollbackCard, RollbackLines
 from ui.bringup.setup_strip import SetupStrip
 from ui.bringup.side import SideCard
@@ -39,12 +40,13 @@ SOON_MS = 80
 LOOK_AFTER_MS = 400
 """So long after the last choice the nodes are read again."""
 NARROW_PX = 1120
-"""A page that is narrower has the proof below what is changed, and scrolls."""
+"""A page that is narrower has beneath the matrix what the chapter that is looked at changes; or, of the proof's, what
+is measured, with its commands a scroll away."""
 PROOF_PX, PROVED_PX = 276, 336
 CLOCK_PX = 276
-CHECKS_PX, CHECKS_NARROW_PX = 180, 264
-CHANGE_PX, CHANGE_NARROW_PX = 190, 244
-PROOF_NARROW_PX = 290
+CHECKS_PX, CHECKS_NARROW_PX = 180, 208
+CHANGE_PX, CHANGE_NARROW_PX = 190, 204
+PROOF_NARROW_PX = 276
 _CHOOSING = (Phase.IDLE, Phase.READING, Phase.PLANNED, Phase.UNDONE)
 
 
@@ -79,6 +81,7 @@ class BringUpPage(QWidget):
         self._dismissed: Notice | None = None
         self._was_proving = False
         self.words = ElidedLabel("", "dense", "text3")
+        self.verdict = Chip()
         self.simulated = Chip("Simulated", "simulated")
         self.chip = Chip("Nothing runs before you see it", "neutral", "eye")
         self.buttons: dict[str, Button] = {}
@@ -110,7 +113,9 @@ class BringUpPage(QWidget):
         self._row.setSpacing(8)
         self._row.addStrut(theme.CONTROL_HEIGHT)
         self._row.addWidget(Label("Bring-up", "page_title", "text"))
-        self._row.addWidget(self.words, 1)
+        self._row.addWidget(self.words)
+        self._row.addWidget(self.verdict)
+        self._row.addStretch(1)
         self._row.addWidget(self.simulated)
         self._row.addWidget(self.chip)
         self._row.addWidget(self.close_button)
@@ -146,6 +151,7 @@ class BringUpPage(QWidget):
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(inside)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.viewport().installEventFilter(self)
         body = QWidget()
         row = QHBoxLayout(body)
         row.setContentsMargins(0, 0, 0, 0)
@@ -284,6 +290,11 @@ class BringUpPage(QWidget):
         super().resizeEvent(event)
         self._place()
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._place()  # a banner came or went
+        return super().eventFilter(watched, event)
+
     def _place(self) -> None:
         """Proof and clock beside what is changed where there is room, else below it and above the matrix."""
         is_narrow = self.width() < NARROW_PX
@@ -297,8 +308,11 @@ class BringUpPage(QWidget):
         self.proof.set_lying(is_lying=is_narrow)
         self.setup.set_narrow(is_narrow=is_narrow)
         self.side.set_narrow(is_narrow=is_narrow)
-        self.checks.setMinimumHeight(CHECKS_NARROW_PX if is_narrow else CHECKS_PX)
-        self.proof.setMinimumHeight(PROOF_NARROW_PX if is_narrow else CHANGE_PX)
+        # Once something is measured matrix and proof fill what is in sight, and the commands follow.
+        proof = max(PROOF_NARROW_PX, self.area.viewport().height() // 2)
+        checks = self.area.viewport().height() - proof - theme.GAP if is_proof_first else 0
+        self.checks.setMinimumHeight(max(CHECKS_NARROW_PX, checks) if is_narrow else CHECKS_PX)
+        self.proof.setMinimumHeight(proof if is_narrow else CHANGE_PX)
         self.change.setMinimumHeight(CHANGE_NARROW_PX if is_narrow else CHANGE_PX)
         self.proof.setFixedWidth(16777215 if is_narrow else PROVED_PX if is_proof_first else PROOF_PX)
         self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
@@ -318,7 +332,12 @@ class BringUpPage(QWidget):
         state = self.model.state
         is_empty = not self.model.feeds.nodes.value and state.phase is Phase.IDLE
         has_live = bool(self.model.live_nodes()) or state.phase not in (Phase.IDLE,)
-        self.words.setText("" if is_empty else head_words(state))
+        self.words.setText("" if is_empty else head_line(state))
+        self.words.setAccessibleName("" if is_empty else head_words(state))
+        verdict = verdict_of(state)
+        self.verdict.setVisible(verdict is not None)
+        if verdict is not None:
+            self.verdict.set_state(verdict.words, KINDS[verdict.mark], "check" if verdict.mark == "pass" else None)
         self.simulated.setVisible(self.model.is_simulated())
         self._stack.setCurrentIndex(0 if has_live and not is_empty else 1)
         if not has_live or is_empty:
@@ -408,8 +427,10 @@ class BringUpPage(QWidget):
         faces = self.model.clock()
         asking = next((face for face in faces if face.question), None)
         self.clock.show_face(asking)
-        # The question matters more than what is not measured yet, and there is no room for both.
-        self.proof.setVisible(asking is None or self.width() < NARROW_PX)
+        # The question matters more than what is not measured yet, and there is no room for both. Where all is narrow
+        # there is room for what the chapter is about.
+        is_narrow = self.width() < NARROW_PX
+        self.proof.setVisible(self.model.chapter is Chapter.PROOF if is_narrow else asking is None)
         self.lines.show_faces(tuple(face for face in faces if face is not asking))
 
     def _refresh_evidence(self) -> None:

@@ -1,4 +1,4 @@
-"""The matrix while a plan runs: cells that name steps follow the states of these steps.
+"""The matrix while a plan runs: cells that name steps follow the states of these steps, and one row the proof.
 
 The one rule: it says no more than the run does; a step whose end is not known is never shown as done.
 """
@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix
+from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
+from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofItem, ProofKind
 from sparkdesk.core.bringup.row import make_cell
+from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.playbooks.run_view import RUNNING, WAITING, RunView, StepView
 
 DONE, UNCHANGED, FAILED, CANCELLED, UNKNOWN, UNDONE = "done", "unchanged", "failed", "cancelled", "unknown", "undone"
@@ -115,3 +118,55 @@ def _as_read(cell: Cell, now: Cell | None) -> Cell:
     if cell.state is CellState.UNDONE:
         return make_cell(CellState.UNDONE, now.text, evidence=now.evidence, step_ids=cell.step_ids)
     return replace(now, step_ids=cell.step_ids)
+
+
+# The row of the proof ------------------------------------------------------------------------------------------------
+
+SPEED_ROW = "hardware-speed"
+_GRADES = {
+    Grade.PASS: CellState.PASS,
+    Grade.WARN: CellState.WARN,
+    Grade.FAIL: CellState.FAIL,
+    Grade.UNREAD: CellState.UNREAD,
+    Grade.SKIPPED: CellState.SKIPPED,
+}
+NOT_MEASURED = "not measured"
+TO_MEASURE = "to be measured"
+
+
+def with_speed(matrix: Matrix, state: BringUpState) -> Matrix:
+    """The matrix with every GPU's speed under load as a row of the hardware; it is read by the proof alone, so a cell
+    says no more than its measurement. Without hardware's rows, or such a measurement in the plan, it is as it was."""
+    place = [at for at, row in enumerate(matrix.rows) if row.chapter == Chapter.HARDWARE.value]
+    found = next((one for one in state.measurements if one.item.kind is ProofKind.GPU_CLOCK), None)
+    planned = state.plan.proof_items if state.plan is not None else ()
+    item = found.item if found is not None else next((i for i in planned if i.kind is ProofKind.GPU_CLOCK), None)
+    if not place or item is None:
+        return matrix
+    first = matrix.rows[place[0]]
+    cells = {
+        one: _speed_cell(one, item, found, state) if one in item.node_ids else first.cells[one]
+        for one in matrix.node_ids
+        if one in item.node_ids or one in first.cells
+    }
+    row = Row(SPEED_ROW, first.chapter, item.title, MappingProxyType(cells), is_unverified=True)
+    return replace(matrix, rows=(*matrix.rows[: place[0] + 1], row, *matrix.rows[place[0] + 1 :]))
+
+
+def _speed_cell(node_id: str, item: ProofItem, found: Measurement | None, state: BringUpState) -> Cell:
+    if found is None:
+        if item.skipped:
+            return make_cell(CellState.SKIPPED, NOT_MEASURED, evidence=item.skipped)
+        run = state.proof_run if state.phase is Phase.PROVING else None
+        parts = [part.step_id for part in item.parts if part.source.node_id == node_id]
+        if run is not None and any(run.step(step_id).state != WAITING for step_id in parts):
+            return make_cell(CellState.RUNNING, "measuring")
+        return make_cell(CellState.WAITING, TO_MEASURE)
+    own = next((one for one in found.by_node if one.node_id == node_id), None)
+    said = f"{own.value:.2f} {found.unit or 'GHz'}" if own is not None and own.value is not None else NOT_MEASURED
+    if state.past_proof:
+        return make_cell(CellState.WAITING, TO_MEASURE, evidence=f"{said}, {state.past_proof}")
+    grade = own.grade if own is not None else found.grade
+    evidence = (own.message if own is not None else "") or found.message
+    remedy = found.remedy if grade in (Grade.WARN, Grade.FAIL, Grade.UNREAD) else ""
+    return make_cell(_GRADES[grade], said, evidence=evidence, remedy=remedy)

@@ -33,7 +33,8 @@ def with_later_proof(plan: BringUpPlan, later: BringUpPlan) -> BringUpPlan:
         return replace(plan, proof=later.proof, proof_items=later.proof_items, image=later.image) if is_whole else plan
     if not is_whole or not later.image:
         return _without_image(plan, {item.id: item.skipped for item in later.proof_items} if is_whole else {})
-    notes = {**plan.notes, Chapter.PROOF.value: (f"{LATER_IMAGE} in the plan became {later.image}.",)}
+    named = f"The proof runs in {later.image}; the plan called it {LATER_IMAGE} until docker answered."
+    notes = {**plan.notes, Chapter.PROOF.value: (named,)}
     items, proof = _with_others(
         tuple(_named_item(item, later.image) for item in plan.proof_items),
         replace(plan.proof, stages=tuple(_named_stage(stage, later.image) for stage in plan.proof.stages)),

@@ -16,7 +16,7 @@ from sparkdesk.core.bringup.fold import as_undone, follow
 from sparkdesk.core.bringup.late_proof import with_later_proof
 from sparkdesk.core.bringup.make import make_plan
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix
-from sparkdesk.core.bringup.outcome import node_words
+from sparkdesk.core.bringup.outcome import is_change, node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.judge import judge_all
 from sparkdesk.core.bringup.proof.measurement import Measurement, ProofKind
@@ -199,7 +199,7 @@ def interrupted() -> BringUpState:
 
 def undone() -> BringUpState:
     """All was taken back, and read since."""
-    run = run_of(lambda _step: "undone", result="done", is_undo=True)
+    run = run_of(lambda step: "undone" if is_change(step) else "unchanged", result="done", is_undo=True)
     run = replace(run, begun=frozenset())
     cells = as_undone(follow(plan().matrix, run), plan().matrix)
     return BringUpState(Phase.UNDONE, IDS, cells, plan(), run, started_ms=NOW_MS - 90_000, ended_ms=NOW_MS)

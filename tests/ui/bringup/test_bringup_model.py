@@ -444,7 +444,7 @@ def test_packages_that_come_last_say_so_in_their_chapter() -> None:
     plan = story.plan(playbook=Playbook("Bring up", (*story.STAGES[:2], *story.STAGES[3:], late)))
     cells = story.row("hardware-tools", Chapter.HARDWARE, "Tools", story.Cell(CellState.PLANNED, "perftest"))
     state = story.planned(plan=plan, matrix=Matrix(story.IDS, (cells,)))
-    assert next(row.line for row in outline(state) if row.key == "hardware") == "1 change · done last"
+    assert next(row.line for row in outline(state) if row.key == "hardware") == "1 change, last"
 
 
 def test_a_file_that_was_written_is_not_called_missing() -> None:
@@ -464,7 +464,7 @@ def test_the_image_that_is_picked_is_named_before_anything_runs() -> None:
 
 def test_a_saved_report_is_told_by_its_names_before_its_folder() -> None:
     paths = ("/home/ana/reports/bring-up-1.md", "/home/ana/reports/bring-up-1.json")
-    assert saved_words(paths) == "Saved: bring-up-1.md and bring-up-1.json in /home/ana/reports"
+    assert saved_words(paths) == "Saved: bring-up-1.md and .json in /home/ana/reports"
     assert saved_words(()) == ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofPart
+from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, NodeFigure, ProofPart
 from sparkdesk.core.bringup.proof.read_output import last_record, number
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.probes.doctor_gpu import HEALTHY_MHZ, LOAD_PERCENT, SLOW_MHZ, SLOW_STATE_REMEDY
@@ -71,9 +71,24 @@ def _numbers(rows: Sequence[dict[str, object]], name: str, most: float) -> list[
 
 
 def judge_clock(told: Told, not_read: NotRead) -> Measurement:
-    """The worst of all nodes. `not_read` makes the measurement where a node's program did not speak."""
+    """The worst of all nodes, and each. `not_read` makes the measurement where a node's program did not speak."""
+    found = [(part, read_clock(told.text(part))) for part in told.item.parts]
+    whole = _judge_all(told, found, not_read)
+    if whole.grade is Grade.SKIPPED:
+        return whole
+    return replace(whole, by_node=tuple(_figure(part, one) for part, one in found))
+
+
+def _figure(part: ProofPart, one: ClockReading | None) -> NodeFigure:
+    node_id = part.source.node_id
+    if one is None or one.mhz is None:
+        return NodeFigure(node_id, Grade.UNREAD, message=one.message if one is not None else "")
+    grade = Grade.PASS if one.mhz >= HEALTHY_MHZ else Grade.FAIL if one.mhz < SLOW_MHZ else Grade.WARN
+    return NodeFigure(node_id, grade, one.mhz / 1000, "" if grade is Grade.PASS else _slow_words(part, one))
+
+
+def _judge_all(told: Told, found: Sequence[tuple[ProofPart, ClockReading | None]], not_read: NotRead) -> Measurement:
     item = told.item
-    found = [(part, read_clock(told.text(part))) for part in item.parts]
     known = [(part, one) for part, one in found if one is not None and one.mhz is not None]
     slow = [(part, one) for part, one in known if one.mhz is not None and one.mhz < HEALTHY_MHZ]
     figures = ", ".join(f"{_ghz(one)} on {part.source.name}" for part, one in known)

@@ -108,6 +108,16 @@ class ProofItem:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeFigure:
+    """What a measurement that is of nodes comes to on one of them. `value` None: it was not measured there."""
+
+    node_id: str
+    grade: Grade
+    value: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What came of an item."""
 
@@ -123,3 +133,5 @@ class Measurement:
     detail: str = ""
     """What the tools printed, plain and bounded."""
     is_simulated: bool = False
+    by_node: tuple[NodeFigure, ...] = ()
+    """The same, node by node, where it is of nodes and not of the ways between them."""

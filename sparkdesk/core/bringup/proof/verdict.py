@@ -1,4 +1,4 @@
-"""What all measurements of a proof come to: whether the network is proved, and whether NCCL is.
+"""What all measurements of a proof come to: whether the network is proved, whether NCCL is, and the GPUs' speed.
 
 The one rule: what was left out is never counted as proved; where no collective ran over the nodes, NCCL is not.
 """
@@ -16,13 +16,16 @@ _LOADS = (ProofKind.RDMA_BANDWIDTH, ProofKind.TCP)
 
 
 def open_parts(measurements: Sequence[Measurement]) -> tuple[str, ...]:
-    """What no measurement speaks of, because it was left out: "bandwidth", "NCCL"; of one node there is neither."""
+    """What no measurement speaks of, because it was left out: "bandwidth" and "NCCL", of which one node has neither,
+    and "full speed", of the GPUs under load."""
     over = [one for one in measurements if len(set(one.item.node_ids)) > 1]
     found = []
     for name, kinds in (("bandwidth", _LOADS), ("NCCL", (ProofKind.ALL_GATHER,))):
         grades = {one.grade for one in over if one.item.kind in kinds}
         if grades == {Grade.SKIPPED}:
             found.append(name)
+    if {one.grade for one in measurements if one.item.kind is ProofKind.GPU_CLOCK} == {Grade.SKIPPED}:
+        found.append("full speed")
     return tuple(found)
 
 
@@ -36,8 +39,11 @@ def verdict_words(measurements: Sequence[Measurement]) -> str:
     missing = open_parts(measurements)
     if not missing:
         return "proved"
-    has_network = any(one.grade is Grade.PASS and one.item.kind in _NETWORK for one in measurements)
-    return ", ".join([*(["network proved"] if has_network else []), *(f"{part} not proved" for part in missing)])
+    passed = {one.item.kind for one in measurements if one.grade is Grade.PASS}
+    proved = " and ".join(
+        name for name, kinds in (("network", _NETWORK), ("NCCL", (ProofKind.ALL_GATHER,))) if passed & set(kinds)
+    )
+    return ", ".join([*([f"{proved} proved"] if proved else []), *(f"{part} not proved" for part in missing)])
 
 
 def counted_words(measurements: Sequence[Measurement]) -> str:

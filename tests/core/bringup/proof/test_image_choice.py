@@ -88,7 +88,7 @@ def test_the_proof_of_a_fresh_box_takes_the_image_that_is_read_after_the_run() -
     late = with_later_proof(before, after)
     assert (late.image, late.proof, late.playbook, late.choices) == (SPARK, after.proof, before.playbook, Choices())
     assert late.proof_items == after.proof_items
-    assert late.notes["proof"] == (f"IMAGE in the plan became {SPARK}.",)
+    assert late.notes["proof"] == (f"The proof runs in {SPARK}; the plan called it IMAGE until docker answered.",)
     assert any("all-gather" in step.id for step in late.proof.steps())
     assert any(SPARK in item.title for item in late.proof_items)
 

@@ -28,7 +28,8 @@ from sparkdesk.services.bringup import words as say
 from sparkdesk.services.bringup.board import Board
 from sparkdesk.services.bringup.course import Course, P
 from sparkdesk.services.bringup.earlier import EarlierRuns
-from sparkdesk.services.bringup.look import knows_any, matrix_of, nodes_of, step_of, steps_of, unfinished
+from sparkdesk.services.bringup.later_start import take_up
+from sparkdesk.services.bringup.look import matrix_of, nodes_of, step_of, steps_of, unfinished
 from sparkdesk.services.bringup.parts import BringUpParts
 from sparkdesk.services.bringup.plan_reading import PlanReading
 from sparkdesk.services.bringup.proof_course import ProofCourse, ProofInSight, clean_up, leave
@@ -230,19 +231,19 @@ class BringUp:
             self._board.refuse("There is nothing to go on with", say.LOOK_FIRST)
 
     def undo(self, step_ids: frozenset[str] | None = None) -> None:
-        """Take back what was done, by this run and by those before it, or these steps of it."""
+        """Take back what was done, by this run and by those before it, or these steps of it with what rests on them."""
         run, phase = self._run, self.state.value.phase
-        has_own = run is not None and bool(run.undoable if step_ids is None else run.undoable & step_ids)
+        own = self._back.part_of(run, step_ids)
         if phase in UNDER_WAY:
             self._board.refuse(*say.UNDER_WAY)
-        elif has_own or self._earlier.can_undo(run, step_ids) or (step_ids is None and phase in HALF_DONE):
+        elif own or self._back.has_earlier(run, step_ids) or (step_ids is None and phase in HALF_DONE):
             self._matrix_after = None
             self._proof.age("before the undo")
             if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
                 self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
             self._back.words.clear()
             self._board.set(Phase.UNDOING, ended_ms=None, report_paths=())
-            self._go(self._undo_all, run if has_own else None, step_ids)
+            self._go(self._undo_all, own, step_ids)
 
     async def _undo_all(self, own: RunView | None, step_ids: frozenset[str] | None) -> None:
         """The run in sight first, as it is the newest; what can be taken back is, and the rest is told."""
@@ -436,20 +437,11 @@ class BringUp:
 
     async def load(self) -> None:
         """Take up the last bring-up of an earlier process; after `PlaybookRuns.load`. Raises StoreError."""
-        kept = await self._shelf.newest()
-        run = await self._parts.runs.recall(kept.run_id) if kept is not None else None
-        if kept is None or run is None:
+        left = await take_up(self._parts, self._shelf)
+        if left is None:
             return
-        self._kept, self._run, self._plan = kept, run, kept.plan(run.playbook)
-        if run.is_all_back:  # only the last line of its journal may be missing
-            await self._parts.runs.set_aside(run.run_id)
-            await self._note_end()
-            run = self._run = self._parts.runs.runs.value[run.run_id]
-        if not knows_any(self._parts.inventory, nodes_of(run)):
-            await self._parts.runs.set_aside(run.run_id)  # it can be neither carried on nor undone
-            await self._note_end()
-            self._kept = self._run = self._plan = None
-            return
+        kept, run = left.kept, left.run
+        self._kept, self._run, self._plan = kept, run, left.plan
         await self._earlier.find(nodes_of(run))
         self._parts.runs.own(run.run_id, self._owner())
         proof_run = self._parts.runs.runs.value.get(kept.proof_run_id)

@@ -1,7 +1,7 @@
 """Takes back what a bring-up did, and those before it: the newest first, as far as the nodes can be reached.
 
-The one rule: on a node where something newer stands still, nothing older is taken back; what stands on a node that is
-gone for good is let go of by a person only.
+The one rule: on a node where something newer stands still, nothing older is taken back; what rests on a step goes with
+it; what stands on a node that is gone for good is let go of by a person only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sparkdesk.core.step import RunEnded, Step, StepEvent
 from sparkdesk.services.bringup.earlier import EarlierRuns
 from sparkdesk.services.bringup.look import knows_any, nodes_of
 from sparkdesk.services.bringup.parts import BringUpParts
+from sparkdesk.services.bringup.resting import resting_words, with_resting
 from sparkdesk.services.bringup.undo_words import UndoWords
 from sparkdesk.services.bringup.words import let_go_words
 from sparkdesk.services.playbooks.runs import Owner
@@ -31,11 +32,20 @@ class TakingBack:
         self.is_under_way = False
         """A run's undo is one of several then, whose end is told when all of them are over."""
 
+    def part_of(self, run: RunView | None, only: frozenset[str] | None) -> RunView | None:
+        """The run in sight, where something of it is to be taken back; `only`: these steps, and what rests on them."""
+        wanted = with_resting(only)
+        return run if run is not None and (run.undoable if wanted is None else run.undoable & wanted) else None
+
+    def has_earlier(self, current: RunView | None, only: frozenset[str] | None) -> bool:
+        """Whether something of the runs before the one in sight is to be taken back."""
+        return self._earlier.can_undo(current, with_resting(only))
+
     async def take(
         self, own: RunView | None, current: RunView | None, only: frozenset[str] | None
     ) -> tuple[RunView, ...]:
-        """Take it back, or `only` these steps of it; gives the runs of which that could not be done. `own`: the one in
-        sight, where something of it is to be taken back; `current`: the one in sight.
+        """Take it back, or `only` these steps of it and what rests on them; gives the runs of which that could not be
+        done. `own`: the one in sight, where something of it is to be taken back; `current`: the one in sight.
 
         Raises PlanError and StoreError.
         """
@@ -51,6 +61,7 @@ class TakingBack:
         self, own: RunView | None, current: RunView | None, only: frozenset[str] | None
     ) -> tuple[RunView, ...]:
         runs, blocked = self._parts.runs, set[str]()
+        chosen, only = only, with_resting(only)
         failed: list[RunView] = []
         for run in (*(() if own is None else (own,)), *self._earlier.views(current)):
             free = {step.id for step in run.playbook.steps() if step.node not in blocked}
@@ -62,6 +73,8 @@ class TakingBack:
             runs.undo(run.run_id, only if run is own else wanted)
             await runs.wait(run.run_id)
             ended = runs.runs.value[run.run_id]
+            for words in resting_words(ended, wanted if chosen is None else chosen, wanted):
+                self.words.add(words)
             if ended.result == "done":
                 continue
             failed.append(ended)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparkdesk.core.bringup.state import Phase
+from sparkdesk.services.bringup.resting import RESTS_ON
 from tests.infra.sshd import Sshd
 from tests.services.bringup.bringup_desk import Desk, Place, places
 
@@ -77,7 +78,9 @@ async def test_a_look_alone_leaves_the_failed_run_to_be_taken_back(desk: Desk) -
     assert (await desk.look()).undoable_count == 0
 
 
-async def test_chosen_steps_are_taken_back_in_whatever_run_they_were_done(desk: Desk) -> None:
+async def test_chosen_steps_are_taken_back_in_whatever_run_they_were_done_and_what_rests_on_them_goes_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await fail(desk)
     await bring_up_anew(desk)
     desk.bring_up.undo(frozenset({"keys-spark-2", "network-spark-2"}))
@@ -85,6 +88,13 @@ async def test_chosen_steps_are_taken_back_in_whatever_run_they_were_done(desk: 
     assert state.phase is Phase.UNDONE
     assert state.message, "what still stands is said"
     assert traces(desk) == {"1/key", "1/group", "1/kept", "2/group"}
+    assert state.undo_words == ()
+    monkeypatch.setitem(RESTS_ON, "network", "docker")
+    desk.bring_up.undo(frozenset({"docker-spark-1"}))
+    state = await desk.until_in(Phase.UNDONE, Phase.FAILED)
+    assert traces(desk) == {"1/key", "2/group"}
+    words = "\u201cGive spark-1 its addresses\u201d was taken back too: it rests on what you chose"
+    assert state.undo_words == (words,)
     desk.bring_up.undo()
     await desk.until(lambda state: state.phase is Phase.UNDONE and not state.undoable_count)
     assert traces(desk) == set()

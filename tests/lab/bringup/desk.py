@@ -85,9 +85,9 @@ class BringUpDesk:
         self.bring_up.resume()
         return await self._end_in(*wanted or (Phase.DONE,))
 
-    async def undo(self) -> BringUpState:
-        """Take everything back."""
-        self.bring_up.undo()
+    async def undo(self, *step_ids: str) -> BringUpState:
+        """Take everything back, or these steps."""
+        self.bring_up.undo(frozenset(step_ids) or None)
         return await self._end_in(Phase.UNDONE)
 
     async def _end_in(self, *wanted: Phase) -> BringUpState:

@@ -82,6 +82,7 @@ async def look_again(person: BringingUp) -> None:
     assert "apply" not in person.page.buttons
 
 
+@pytest.mark.timeout(LIMIT_S + 60)
 def test_four_boxes_become_a_proven_cluster_by_three_clicks_and_one_password_and_boxes_again(
     app: QApplication, tmp_path: Path
 ) -> None:

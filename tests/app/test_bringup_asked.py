@@ -19,7 +19,7 @@ from tests.app.bringup import RUN_TIMEOUT_S, BringingUp, boxes, from_the_map, op
 from tests.app.desk import play, until
 from tests.app.picture import take_pictures
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
+pytestmark = [pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise"), pytest.mark.timeout(360)]
 LIMIT_S = 300.0
 SEEN = b'*describe_waiting(wanted, ports)])\n    return {"ok": True, "message": message}'
 BLIND = SEEN.replace(b"True", b"True if digest else None")

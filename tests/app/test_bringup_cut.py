@@ -17,7 +17,7 @@ from tests.app.adding import buttons_on, words_on
 from tests.app.bringup import boxes, from_the_map, lasting, nodes_now, open_boxes, page_by_itself
 from tests.app.desk import all_live, play, until
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
+pytestmark = [pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise"), pytest.mark.timeout(480)]
 LIMIT_S = 240.0
 
 

@@ -27,7 +27,7 @@ from tests.simulator.conftest import Simulator
 from ui.add_node.page import AddNodePage
 from ui.widgets.button import Button
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
+pytestmark = [pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise"), pytest.mark.timeout(360)]
 FORGETFUL = WindowOptions(is_forgetful=True)
 WRONG = "not the password"
 LIMIT_S = 300.0

@@ -173,6 +173,7 @@ class ProofCard(Card):
         self.area.setWidget(self._inside)
         self.area.setAccessibleName("Measurements")
         self.area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.area.setProperty("has_focus_ring", True)
         told = QVBoxLayout(self._foot)
         told.setContentsMargins(14, 8, 14, 10)
         told.setSpacing(6)

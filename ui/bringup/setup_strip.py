@@ -19,9 +19,11 @@ from ui.widgets.field import Select
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import CheckBox, Switch
 
-FRAME_PX = 48
+FRAME_PX = 46
 """Edges and chevron of a selection."""
 COLUMNS = 4
+IMAGE_PX = 236
+"""A usual image has room, with how it was chosen."""
 IMAGE_HELP = (
     "The all_gather proof runs in this container image; nothing is fetched. Automatic takes one that all nodes have, "
     "as soon as docker answers on them."
@@ -61,7 +63,7 @@ class SetupStrip(Card):
         self.setAccessibleName("What to bring up")
         self.image.setAccessibleName("Image in which NCCL is proved")
         self.image.setToolTip(plain_tooltip(IMAGE_HELP))
-        self.image.setMinimumWidth(196)
+        self.image.setMinimumWidth(IMAGE_PX)
         self.guard.setToolTip(plain_tooltip("Ends the largest process before the node runs out of unified memory."))
         self.step_by_step.setToolTip(plain_tooltip("Each chapter is applied with a button of its own."))
         column = self.column(spacing=4, margins=(14, 6, 14, 6))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import pairwise
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
@@ -50,6 +50,14 @@ PROOF_NARROW_PX = 276
 _CHOOSING = (Phase.IDLE, Phase.READING, Phase.PLANNED, Phase.UNDONE)
 
 
+class _Inside(QWidget):
+    """What scrolls: it is no higher than it must be, so that it does not scroll where its parts can be lower."""
+
+    def heightForWidth(self, width: int) -> int:
+        layout = self.layout()
+        return layout.minimumHeightForWidth(width) if layout is not None else -1
+
+
 class BringUpPage(QWidget):
     """The page. Everything it wants done it asks for by a signal."""
 
@@ -79,7 +87,7 @@ class BringUpPage(QWidget):
         self._cell = ("", "")
         self._told: Notice | None = None
         self._dismissed: Notice | None = None
-        self._was_proving = False
+        self._was_proving = self._is_asking = False
         self.words = ElidedLabel("", "dense", "text3")
         self.verdict = Chip()
         self.simulated = Chip("Simulated", "simulated")
@@ -139,7 +147,7 @@ class BringUpPage(QWidget):
         self._lower.addWidget(self.change, 1)
         self._lower.addWidget(self.proof)
         self._lower.addWidget(self.clock)
-        inside = QWidget()
+        inside = _Inside()
         inside.setProperty("tone", "page")
         self._right = QVBoxLayout(inside)
         self._right.setContentsMargins(0, 0, 0, 0)
@@ -264,6 +272,10 @@ class BringUpPage(QWidget):
             self.look()
             event.accept()
             return
+        if event.key() == Qt.Key.Key_Escape and self.drawer.isVisible():
+            self.drawer.close_drawer()
+            event.accept()
+            return
         button = self.focusWidget()
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and isinstance(button, Button) and not button.is_busy():
             button.click()  # Qt presses a button outside of a dialog by the space bar alone
@@ -297,6 +309,7 @@ class BringUpPage(QWidget):
 
     def _place(self) -> None:
         """Proof and clock beside what is changed where there is room, else below it and above the matrix."""
+        self._show_proof_card()
         is_narrow = self.width() < NARROW_PX
         state = self.model.state
         is_proof_first = state.phase is Phase.PROVING or bool(state.measurements)
@@ -361,7 +374,13 @@ class BringUpPage(QWidget):
 
     def _show_proof(self) -> None:
         """Bring the proof into sight, and in it what stands out."""
-        self.area.ensureWidgetVisible(self.proof, 0, theme.GAP)
+        inside = self.area.widget()
+        for layout in (self.layout(), self._right):
+            if layout is not None:
+                layout.activate()  # a banner that has just come takes its room first
+        QCoreApplication.sendPostedEvents(inside, QEvent.Type.LayoutRequest.value)
+        self.area.verticalScrollBar().setValue(0)
+        self.area.ensureWidgetVisible(self.proof, 0, 0)
         self.proof.show_first_problem()
 
     def _show_offers(self, *, has_live: bool) -> None:
@@ -427,11 +446,15 @@ class BringUpPage(QWidget):
         faces = self.model.clock()
         asking = next((face for face in faces if face.question), None)
         self.clock.show_face(asking)
-        # The question matters more than what is not measured yet, and there is no room for both. Where all is narrow
-        # there is room for what the chapter is about.
-        is_narrow = self.width() < NARROW_PX
-        self.proof.setVisible(self.model.chapter is Chapter.PROOF if is_narrow else asking is None)
+        self._is_asking = asking is not None
+        self._show_proof_card()
         self.lines.show_faces(tuple(face for face in faces if face is not asking))
+
+    def _show_proof_card(self) -> None:
+        """A question matters more than what is not measured yet, and there is no room for both; where all is narrow
+        there is room for what the chapter is about."""
+        is_narrow = self.width() < NARROW_PX
+        self.proof.setVisible(self.model.chapter is Chapter.PROOF if is_narrow else not self._is_asking)
 
     def _refresh_evidence(self) -> None:
         evidence = self.model.evidence(*self._cell) if self.drawer.isVisible() else None

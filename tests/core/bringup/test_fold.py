@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sparkdesk.core.bringup.case import Choices
-from sparkdesk.core.bringup.fold import as_undone, follow
+from sparkdesk.core.bringup.fold import SPEED_ROW, as_undone, follow, with_speed
 from sparkdesk.core.bringup.make import make_plan
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
+from sparkdesk.core.bringup.proof.measurement import (
+    Grade,
+    Measurement,
+    NodeFigure,
+    ProofEnd,
+    ProofItem,
+    ProofKind,
+    ProofPart,
+)
 from sparkdesk.core.bringup.reading import SshReading
+from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.run_view import RunView, StepView, take_event
@@ -163,3 +174,58 @@ def test_planned_and_taken_back_cells_say_what_is_there_and_done_ones_what_they_
         assert undone.text == ("stays, by design" if is_package else now), row_id
         assert undone.state is (CellState.DONE if is_package else CellState.UNDONE), row_id
     assert set(NOW_AND_THEN) <= set(planned)
+
+
+# The row of the proof ------------------------------------------------------------------------------------------------
+
+CLOCK_ITEM = ProofItem(
+    "gpu-clock", ProofKind.GPU_CLOCK, "Full speed under load", ("n1", "n2"), ("c1", "c2"),
+    parts=(ProofPart("c1", ProofEnd("n1", "spark-1")), ProofPart("c2", ProofEnd("n2", "spark-2"))),
+)  # fmt: skip
+CLOCKS = Measurement(
+    CLOCK_ITEM, Grade.FAIL, 0.932, "GHz", "2.41 on spark-1, 0.93 on spark-2", remedy="Pull its power adapter.",
+    by_node=(NodeFigure("n1", Grade.PASS, 2.411), NodeFigure("n2", Grade.FAIL, 0.932, "spark-2: the slow state")),
+)  # fmt: skip
+
+
+def speed_cells(state: BringUpState, *nodes: str) -> list[tuple[CellState, str]]:
+    """The row of the full speed, in a matrix of hardware and keys."""
+    read = Cell(CellState.UNREAD, "no answer", remedy="Look again.")
+    ids = nodes or ("n1", "n2")
+    rows = [Row(name, name.split("-")[0], "A check", dict.fromkeys(ids, read)) for name in ("hardware-os", "keys-a")]
+    matrix = with_speed(Matrix(ids, tuple(rows)), state)
+    assert [row.id for row in matrix.rows] == ["hardware-os", SPEED_ROW, "keys-a"]
+    cells = matrix.rows[1].cells
+    assert all(cell.remedy for cell in cells.values() if cell.state in (CellState.FAIL, CellState.UNREAD))
+    return [(cells[node].state, cells[node].text) for node in ids]
+
+
+def with_items(*items: ProofItem) -> BringUpState:
+    plan = make_plan(make_case(1, Shape.SINGLE), made_ms=1)
+    return BringUpState(Phase.PLANNED, ("n1", "n2"), plan=replace(plan, proof_items=items))
+
+
+def test_the_full_speed_says_no_more_than_the_proof() -> None:
+    planned = with_items(CLOCK_ITEM)
+    assert speed_cells(planned) == [(CellState.WAITING, "to be measured")] * 2
+    proof = RunView("r2", PLAYBOOK, steps={"c1": StepView("running")})
+    proving = replace(planned, phase=Phase.PROVING, proof_run=proof)
+    assert speed_cells(proving) == [(CellState.RUNNING, "measuring"), (CellState.WAITING, "to be measured")]
+    done = replace(planned, phase=Phase.DONE, measurements=(CLOCKS,))
+    assert speed_cells(done) == [(CellState.PASS, "2.41 GHz"), (CellState.FAIL, "0.93 GHz")]
+    past = replace(done, past_proof="before the undo")
+    assert speed_cells(past) == [(CellState.WAITING, "to be measured")] * 2
+    left_out = replace(done, measurements=(Measurement(CLOCK_ITEM, Grade.SKIPPED, message="Jobs run."),))
+    assert speed_cells(left_out) == [(CellState.SKIPPED, "not measured")] * 2
+    skipped = with_items(replace(CLOCK_ITEM, skipped="No image is chosen."))
+    assert speed_cells(skipped) == [(CellState.SKIPPED, "not measured")] * 2
+
+
+def test_a_node_that_did_not_answer_stays_unread_in_the_full_speed() -> None:
+    assert speed_cells(with_items(CLOCK_ITEM), "n1", "n3")[1] == (CellState.UNREAD, "no answer")
+
+
+def test_without_such_a_measurement_the_matrix_is_as_it_was() -> None:
+    matrix = Matrix(("n1",), (Row("hardware-os", "hardware", "DGX OS", {"n1": READ}),))
+    assert with_speed(matrix, with_items()) is matrix
+    assert with_speed(matrix, BringUpState()) is matrix

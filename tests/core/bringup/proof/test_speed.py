@@ -12,6 +12,7 @@ from sparkdesk.core.bringup.proof.judge import measure
 from sparkdesk.core.bringup.proof.judge_speed import read_clock
 from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofKind
 from sparkdesk.core.bringup.proof.speed_steps import LOAD_S
+from sparkdesk.core.bringup.proof.verdict import open_parts, verdict_words
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.probes.doctor_gpu import SLOW_STATE_REMEDY
 from sparkdesk.core.step import Confirm, Run
@@ -37,6 +38,26 @@ def test_full_speed_passes_and_the_slowest_node_is_the_figure() -> None:
     found = judged(clock(2431.0), clock(2411.0))
     assert (found.grade, found.value, found.unit, found.causes) == (Grade.PASS, 2.411, "GHz", ())
     assert found.message == "2.43 on spark-1, 2.41 on spark-2, loaded to 96 % · healthy from 1.4 GHz"
+
+
+def test_each_node_has_its_own_figure_and_one_that_told_nothing_has_none() -> None:
+    found = judged(clock(2431.0), clock(932.0))
+    assert [(one.node_id, one.grade, one.value) for one in found.by_node] == [
+        ("n1", Grade.PASS, 2.431),
+        ("n2", Grade.FAIL, 0.932),
+    ]
+    assert "the slow state" in found.by_node[1].message
+    half = judged(clock(2431.0), "")
+    assert [(one.grade, one.value) for one in half.by_node] == [(Grade.PASS, 2.431), (Grade.UNREAD, None)]
+
+
+def test_where_it_was_left_out_the_verdict_says_so_and_no_node_has_a_figure() -> None:
+    rest = (replace(judged(clock(2411.0), clock(2411.0)), item=PAIR.of(ProofKind.ALL_GATHER)[0]),)
+    left_out = measure(PAIR.of(ProofKind.GPU_CLOCK)[0], {}, {"proof-ask": "failed"}, case_is_simulated=False)
+    assert (left_out.grade, left_out.by_node) == (Grade.SKIPPED, ())
+    assert open_parts((*rest, left_out)) == ("full speed",)
+    assert verdict_words((*rest, left_out)) == "NCCL proved, full speed not proved"
+    assert verdict_words((*rest, judged(clock(2411.0), clock(2411.0)))) == "proved"
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ class BringUp:
         self.state = self._board.state
         self.images = self._reading.images
         self._subscription = parts.runs.runs.subscribe(self._hear_runs)
+        parts.runs.holders.append(self.owns)  # what can be taken back stays in sight
 
     # Looking ----------------------------------------------------------------------------------------------------
 

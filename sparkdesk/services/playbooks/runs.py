@@ -27,7 +27,7 @@ from sparkdesk.services.tasks import Tasks
 log = logging.getLogger(__name__)
 
 MAX_SHOWN = 64
-"""Runs that are kept in the feed; the oldest that are over go first."""
+"""Runs that are kept in the feed; the oldest that are over, and that nobody holds, go first."""
 
 Go = Callable[[str, OnEvent], Awaitable[RunEnded]]
 
@@ -56,6 +56,8 @@ class PlaybookRuns:
         self.runs: Latest[Mapping[str, RunView]] = Latest(MappingProxyType({}))
         self.on_step: list[Callable[[Step, StepEvent], None]] = []
         """Told every event of every run's steps, with the step."""
+        self.holders: list[Callable[[str], bool]] = []
+        """Each tells of a run, by its id, whether it stays in the feed, however many come after it."""
 
     async def load(self) -> None:
         """Offer what an earlier process left unfinished. Launches of jobs are not of these: the launcher sees to them.
@@ -244,8 +246,9 @@ class PlaybookRuns:
 
     def _set(self, view: RunView) -> None:
         runs = {**self.runs.value, view.run_id: view}
-        over = [run_id for run_id, old in runs.items() if old.is_over and run_id != view.run_id]
-        for run_id in over[: max(0, len(runs) - MAX_SHOWN)]:
+        over = (run_id for run_id, old in runs.items() if old.is_over and run_id != view.run_id)
+        free = [run_id for run_id in over if not any(is_held(run_id) for is_held in self.holders)]
+        for run_id in free[: max(0, len(runs) - MAX_SHOWN)]:
             del runs[run_id]
             self._owners.pop(run_id, None)
         self.runs.set(MappingProxyType(runs))

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from sparkdesk.core.bringup.state import Phase
+from sparkdesk.core.step import Playbook, Stage, Step
 from sparkdesk.services.bringup.resting import RESTS_ON
+from sparkdesk.services.playbooks import runs
 from tests.infra.sshd import Sshd
-from tests.services.bringup.bringup_desk import Desk, Place, places
+from tests.services.bringup.bringup_desk import Desk, Place, places, sh
 
 NO_CARRIER = '{"ok": false, "message": "no carrier"}'
 
@@ -52,9 +54,16 @@ async def bring_up_anew(desk: Desk) -> None:
     await desk.until(lambda state: bool(state.report_paths))
 
 
-async def test_undo_of_all_takes_back_the_failed_run_before_too(desk: Desk) -> None:
+async def test_undo_of_all_takes_back_the_failed_run_before_too_however_many_others_came_after(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MAX_SHOWN", 1)
     await fail(desk)
     await bring_up_anew(desk)
+    for _ in range(3):
+        look = Step("look", "Look", desk.ids()[0], (sh("true"),))
+        await desk.runs.wait(desk.runs.start(Playbook("Another", (Stage("Look", (look,)),))))
+    assert len(desk.runs.runs.value) == 4, "of the others the last; two runs of bring-ups, and a proof"
     state = desk.state
     assert state.run is not None
     assert {step.split("-")[0] for step in state.run.undoable} == {"network"}

@@ -7,7 +7,8 @@
 
 Each prints one JSON line: {"ok": true} or {"ok": false, "message", "remedy"}; `look` says null where it could not tell.
 NAME is an id of the run. WANTED is {netdev: {"addresses": ["192.168.100.1/24"], "mtu": 9000, "carrier": true}}.
-FORMER says what the plan knew of our kept file: its SHA-256, "absent", or "unknown"; another one is not replaced.
+FORMER says what the plan knew of our kept file: its SHA-256, "absent", or "unknown"; another one is not replaced. With
+"unknown", what that file says of ports that the YAML does not name is added to it, where it is understood.
 
 net_state.py, trial_notes.py and netplan_units.py are sent in front of it and run first: what a network is and how it is
 given back, the files and notes, and what netplan makes of its files.
@@ -79,9 +80,10 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def read_json(path: str) -> Optional[Record]: ...
     def refuse_strange_folders(*paths: str) -> None: ...
     def refuse_other_file(name: str, former: str) -> None: ...
+    def with_other_lines(yaml: bytes, wanted: Record) -> Tuple[bytes, str]: ...
     def read_notes(name: str) -> Dict[str, Record]: ...
     def spoiled_notes() -> List[str]: ...
-    def take_note(name: str, wanted: Record, items: List[str]) -> Record: ...
+    def take_note(name: str, wanted: Record, items: List[str], planned: str = "") -> Record: ...
     def write_note(name: str, note: Record) -> None: ...
     def put_files_back(note: Record) -> str: ...
     def write_copy(digest: str) -> None: ...
@@ -232,7 +234,9 @@ def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Recor
         ours = [port for one in read_notes(name).values() for port in (*one["ports"], *one["ours"])]
         said = [refuse_pending_edits({*ours, *wanted}), *spoiled_notes()]
         items = read_items()
-        note = take_note(name, wanted, items)
+        note = take_note(name, wanted, items, hashlib.sha256(yaml).hexdigest())
+        yaml, about = with_other_lines(yaml, wanted) if former == "unknown" else (yaml, "")
+        said.append(about)
         ends_s, token = now_s + trial_s, os.urandom(16).hex()
         state = {"name": name, "token": token, "state": "trying", "ends_s": ends_s}
         write_file(STATE, json.dumps(state).encode(), 0o644)
@@ -379,7 +383,7 @@ def look(name: str, text: str, digest: str = "") -> Record:
         wrong = find_wrong_now(wanted, ports)
         if digest and not wrong:
             kept = read_file(KEPT_FILE)
-            if kept is None or hashlib.sha256(kept).hexdigest() != digest or os.path.lexists(TRIAL_FILE):
+            if kept is None or not is_planned(name, kept, digest) or os.path.lexists(TRIAL_FILE):
                 wrong = "%s is not kept as planned" % KEPT_FILE
     except (TrialError, OSError) as error:
         words = str(error.args[0] if isinstance(error, TrialError) else error)
@@ -388,6 +392,15 @@ def look(name: str, text: str, digest: str = "") -> Record:
         return {"ok": False, "message": wrong, "remedy": "See that the cable is in at both ends, then try again."}
     message = "; ".join(["carrier, addresses and MTU are as wanted", *describe_waiting(wanted, ports)])
     return {"ok": True, "message": message}
+
+
+def is_planned(name: str, kept: bytes, digest: str) -> bool:
+    """Whether this is the file of that digest, or what this run has made of it with the lines of other ports."""
+    found = hashlib.sha256(kept).hexdigest()
+    if found == digest:
+        return True
+    note = read_notes("").get(name, {})
+    return (note.get("kept"), note.get("planned")) == (found, digest)
 
 
 def keep(name: str) -> Record:

@@ -425,13 +425,14 @@ def add_missing(name: str, before: Record) -> None:
             run(["ip", "addr", "add", *(peer if "address" in info else [text]), "dev", name, *pairs, *flags], 10.0)
 
 
-def netplan(words: List[str], limit_s: float) -> str:
-    """Run it; in words why it failed, or ""."""
-    code, out, err = run(["netplan", *words], limit_s)
+def netplan(words: List[str], limit_s: float, program: str = "netplan") -> str:
+    """Run it, or the part of it that makes units; in words why it failed, or ""."""
+    code, out, err = run([program, *words], limit_s)
     if code == 0:
         return ""
     lines = [line for line in (err or out).splitlines() if line.strip()] or ["no word of it"]
-    return "netplan %s failed: %s" % (words[0], plain(next((line for line in lines if "rror" in line), lines[0])))
+    verb = words[0] if program == "netplan" else "generate"
+    return "netplan %s failed: %s" % (verb, plain(next((line for line in lines if "rror" in line), lines[0])))
 
 
 def apply_netplan(

@@ -3,11 +3,17 @@
 Sent behind net_state.py over the same channel, and run in the same interpreter.
 
 `netplan apply` applies every file, also what another person wrote for another port and has not applied yet, the
-management port's among them. What it would make of the files is seen beforehand: netplan makes it in a folder aside
-(`generate --root-dir`), and that is held against what lies where the services read. An edit that something else has
-made units of without applying them (`systemctl daemon-reload` runs netplan's generator) is not seen this way: what it
-brings is taken out again afterwards (net_state.take_out_again). That NetworkManager leaves netplan's connections as
-netplan makes them is unverified on hardware [netplan-renderer].
+management port's among them. What it would make of the files is seen beforehand: netplan's generator makes it in a
+folder aside (`--root-dir`), and that is held against what lies where the services read. It is called by itself, for
+`netplan generate` runs `systemctl daemon-reload` since netplan 1.0, also for a folder aside, and that has every edit
+made into units where the services read: none would be seen any more. Source: netplan 1.0, cli/commands/generate.py;
+unverified on hardware [netplan-generator].
+
+An edit that something else has made units of without applying them (`systemctl daemon-reload` runs netplan's generator)
+is not seen this way: what it brings is taken out again afterwards (net_state.take_out_again), of NetworkManager's ports
+too. What NetworkManager had before is then in no file any more, so its connection keeps the edit until somebody applies
+it or takes it back. That NetworkManager leaves netplan's connections as netplan makes them, and does not give again
+what was taken out, is unverified on hardware [netplan-renderer].
 
 The one rule: a unit that is not of our own ports is compared and never written. Stdlib only, Python 3.8+.
 """
@@ -23,6 +29,12 @@ ASIDE, ASIDE_S = "/run/sparkdesk", 20.0
 SOURCES = ("etc/netplan", "run/netplan", "lib/netplan", "usr/lib/netplan")
 NETWORKD, NETWORK_MANAGER = "run/systemd/network", "run/NetworkManager/system-connections"
 PREFIXES = {NETWORKD: "10-netplan-", NETWORK_MANAGER: "netplan-"}
+# What makes the units: "configure" since netplan 1.2, whose "generate" is systemd's alone. Source: netplan, pull 552.
+GENERATORS = tuple(
+    "%s/netplan/%s" % (folder, name)
+    for name in ("configure", "generate")
+    for folder in ("/usr/libexec", "/usr/lib", "/lib")
+)
 MAX_FILES, MAX_FILE_BYTES = 256, 1 << 20
 LINKS = "/run/systemd/netif/links"
 NEVER_APPLIED = "netplan's files hold an edit that was never applied"
@@ -40,7 +52,7 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
 
     APPLY_S = 0.0
 
-    def netplan(words: List[str], limit_s: float) -> str: ...
+    def netplan(words: List[str], limit_s: float, program: str = "netplan") -> str: ...
     def run(argv: List[str], limit_s: float) -> Tuple[int, str, str]: ...
     def plain(text: str) -> str: ...
 
@@ -85,7 +97,8 @@ def made_aside() -> Iterator[str]:
             for name, data in read_folder("/" + folder, "", ".yaml").items():
                 with open(os.open(os.path.join(root, folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
                     file.write(data)
-        failure = netplan(["generate", "--root-dir", root], ASIDE_S)
+        program = next((path for path in GENERATORS if os.access(path, os.X_OK)), "")
+        failure = netplan(([] if program else ["generate"]) + ["--root-dir", root], ASIDE_S, program or "netplan")
         if failure:
             raise TrialError(failure, "Look at netplan's files on the node.")
         yield root
@@ -197,16 +210,34 @@ def network_files(name: str) -> List[str]:
     return [path for path in paths if os.path.isabs(path)]
 
 
+def connection_files(name: str) -> List[str]:
+    """The files of netplan's by which NetworkManager sets this port; none where networkd does.
+
+    Source: netplan's nm.c: "interface-name" is the port; one that goes by a MAC address alone is not found.
+    """
+    if network_files(name):
+        return []
+    found = {}
+    with contextlib.suppress(OSError):
+        found = read_folder("/" + NETWORK_MANAGER, PREFIXES[NETWORK_MANAGER])
+    paths = {"%s/%s" % (NETWORK_MANAGER, file): data for file, data in found.items()}
+    return ["/" + path for path, data in paths.items() if port_of_unit(path, data) == name]
+
+
 def is_set_by_netplan(name: str) -> bool:
-    """Whether networkd sets this port by a file that netplan made."""
-    return any(path.startswith("/%s/%s" % (NETWORKD, PREFIXES[NETWORKD])) for path in network_files(name))
+    """Whether networkd, or NetworkManager, sets this port by a file that netplan made."""
+    made = "/%s/%s" % (NETWORKD, PREFIXES[NETWORKD])
+    return bool(connection_files(name)) or any(path.startswith(made) for path in network_files(name))
 
 
 def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]:
-    """Addresses and MTU that networkd's files for this port give it now. Source: systemd.network(5)."""
+    """Addresses and MTU that the files for this port give it now.
+
+    Source: systemd.network(5); nm-settings-keyfile(5): address1=IP/LENGTH,GATEWAY and the ethernet section's mtu.
+    """
     addresses: Set[str] = set()
     mtu = None
-    for path in network_files(name):
+    for path in [*network_files(name), *connection_files(name)]:
         folder, base = os.path.split(path)
         section, text = "", ""
         with contextlib.suppress(OSError):  # what cannot be read gives nothing, and must not keep an undo from going on
@@ -216,6 +247,8 @@ def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]:
             section = line.strip() if line.startswith("[") else section
             if (section, key) in (("[Network]", "Address"), ("[Address]", "Address")):
                 addresses.add(value)
-            elif (section, key) == ("[Link]", "MTUBytes") and value.isdigit():
+            elif section in ("[ipv4]", "[ipv6]") and key.startswith("address") and key[7:].isdigit():
+                addresses.add(value.split(",")[0])
+            elif (section, key) in (("[Link]", "MTUBytes"), ("[ethernet]", "mtu")) and value.isdigit():
                 mtu = int(value)
     return addresses, mtu

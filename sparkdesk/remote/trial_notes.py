@@ -24,6 +24,9 @@ KEPT_FILE, TRIAL_FILE = "/etc/netplan/90-sparkdesk.yaml", "/run/netplan/90-spark
 STORE = "/var/lib/sparkdesk"
 NOTES, COPY_FILE = STORE + "/link_trial", STORE + "/90-sparkdesk.yaml"
 NAME = re.compile(r"[a-z0-9]{1,64}\Z")
+EDITED_HEAD = re.compile(r"(?:(?: *#.*)?\n)*network:\n  version: 2\n  ethernets:\n")
+EDITED_START = re.compile(r"    ([A-Za-z][A-Za-z0-9]{0,14}):\Z")
+EDITED_LINE = re.compile(r"      [A-Za-z0-9 _.:/\[\]{},\"'#+=@%-]*\Z")
 MAX_NOTE_BYTES = 1 << 20
 LOOK_AT_IT = "Look at it on the node and move it away."
 
@@ -142,8 +145,11 @@ def spoiled_notes() -> List[str]:
     return ["%s/%s.json cannot be understood and was left as it is" % (NOTES, name) for name in spoiled]
 
 
-def take_note(name: str, wanted: Record, items: List[str]) -> Record:
-    """What was so before the first `try` of this run; what we give the ports is added to it, nothing is replaced."""
+def take_note(name: str, wanted: Record, items: List[str], planned: str = "") -> Record:
+    """What was so before the first `try` of this run; what we give the ports is added to it, nothing is replaced.
+
+    `planned` is the digest of the file as the plan has it: what is kept may hold other ports' lines beside.
+    """
     notes, ports, files = read_notes(name), read_ports(), (KEPT_FILE, TRIAL_FILE, COPY_FILE)
     note = notes.get(name) or {
         "name": name,
@@ -159,6 +165,7 @@ def take_note(name: str, wanted: Record, items: List[str]) -> Record:
         if port in ports:
             note["ports"].setdefault(port, ports[port])
         note["ours"][port] = sorted({*note["ours"].get(port, ()), *want["addresses"]})
+    note["planned"] = planned
     os.makedirs(NOTES, mode=0o700, exist_ok=True)
     write_note(name, note)
     return note
@@ -216,6 +223,41 @@ def refuse_other_file(name: str, former: str) -> None:
     if now not in (former, read_notes(name).get(name, {}).get("kept")):
         message = "%s is not as it was when this plan was made" % KEPT_FILE
         raise TrialError(message, "Look again, and read the new plan.")
+
+
+def with_other_lines(yaml: bytes, wanted: Record) -> Tuple[bytes, str]:
+    """What came, with what our kept file says of ports that the plan did not name; in words what goes of it, or "".
+
+    For a plan that was made without having read that file. The planner reads one that is no secret in the same way
+    (core/bringup/netplan.read_edited).
+    """
+    kept = (read_file(KEPT_FILE) or b"").decode("utf-8", "replace")
+    blocks = read_edited(kept)
+    if not blocks:
+        return yaml, "what %s said was not understood, and is replaced" % KEPT_FILE if kept.strip() else ""
+    named = set(wanted).union(start.group(1) for start in map(EDITED_START.match, yaml.decode().splitlines()) if start)
+    others = {port: lines for port, lines in blocks.items() if port not in named}
+    text = "".join("%s\n" % line for lines in others.values() for line in lines)
+    words = "what %s says of %s stays in it" % (KEPT_FILE, ", ".join(others)) if others else ""
+    return yaml.rstrip(b"\n") + b"\n" + text.encode() if others else yaml, words
+
+
+def read_edited(text: str) -> Dict[str, List[str]]:
+    """The lines of our file by port, whoever changed it; {} where it is not understood."""
+    head, name = EDITED_HEAD.match(text), ""
+    blocks: Dict[str, List[str]] = {}
+    for line in text[head.end() :].splitlines() if head else ():
+        start = EDITED_START.match(line)
+        if start and start.group(1) not in blocks:
+            name = start.group(1)
+            blocks[name] = [line]
+        elif re.match(r" *(?:#.*)?\Z", line):
+            continue
+        elif start or not name or not EDITED_LINE.match(line):
+            return {}
+        else:
+            blocks[name].append(line)
+    return {} if any(len(lines) < 2 for lines in blocks.values()) else blocks
 
 
 def write_copy(digest: str) -> None:

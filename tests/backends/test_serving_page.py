@@ -27,6 +27,7 @@ OTHERS = {
     "cage-rdma-devices",
     "draft-weights",
     "nearest-bridge",
+    "netplan-generator",
     "netplan-renderer",
     "nvml-library",
     "nvml-memory",

@@ -6,6 +6,7 @@ The real netplan and networkd are in the lab (tests/lab/bringup/test_link_trial.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ OURS = "[Match]\nName=cx7\n"
 MANAGEMENT = "[Match]\nPermanentMACAddress=02:00:00:00:00:01\nName=lan0\n\n[Network]\nAddress=10.42.0.31/24\n"
 PROGRAM = """#!/bin/sh
 echo "$0 $*" >> {root}/said
-case "$*" in "generate --root-dir "*) ls "$3{root}/etc" >> {root}/said; cp -r {root}/made/. "$3" ;; esac
+[ "$1" != generate ] || shift
+case "$1" in --root-dir) ls "$2{root}/etc" >> {root}/said; cp -r {root}/made/. "$2" ;; esac
 [ ! -e {root}/lame-"${{0##*/}}" ] || {{ echo "no such option" >&2; exit 2; }}
 """
 
@@ -36,8 +38,10 @@ class Netplan:
         self.programs = load_programs(
             SOURCES=(f"{at}/etc",),
             NETWORKD=self.names["networkd"],
+            NETWORK_MANAGER=self.names["nm"],
             PREFIXES={self.names["networkd"]: "10-netplan-", self.names["nm"]: "netplan-"},
             LINKS=str(root / "links"),
+            GENERATORS=(str(root / "bin/configure"), str(root / "bin/generate")),
             ASIDE=str(root / "aside"),
             ENV=dict(os.environ, PATH=f"{root}/bin:{os.environ['PATH']}"),
         )
@@ -135,6 +139,17 @@ def test_an_undo_that_cannot_do_so_applies_everything_and_says_so(node: Netplan,
     assert words[0].startswith("an edit of netplan's files that was never applied went in with it: lan0")
 
 
+def test_the_generator_is_called_by_itself_for_netplan_generate_would_hide_every_edit(node: Netplan) -> None:
+    shutil.copy(node.root / "bin/netplan", node.root / "bin/generate")
+    with (node.root / "bin/netplan").open("a") as file:  # as netplan 1.0: `systemctl daemon-reload`
+        file.write(f"cp -r {node.root}/made/. /\n")
+    node.makes("10-netplan-mgmt.network", MANAGEMENT.replace(".31", ".32"))
+    assert [words.partition(" ")[0] for words in node.programs["pending_edits"]({"cx7"})] == ["lan0"]
+    (node.root / "lame-generate").touch()
+    with pytest.raises(node.programs["TrialError"], match="netplan generate failed: no such option"):
+        node.programs["pending_edits"]({"cx7"})
+
+
 def test_an_undo_without_an_edit_of_others_is_a_plain_apply(node: Netplan) -> None:
     words: list[str] = []
     assert node.programs["apply_former"]({"cx7"}, words) == ""
@@ -159,3 +174,17 @@ def test_what_networkds_files_give_a_port_is_read_from_the_file_that_it_uses(nod
     (node.root / "links" / index).write_text(f"NETWORK_FILE={extra}\n")
     assert node.programs["is_set_by_netplan"]("lo") is False
     assert node.programs["given_by_files"]("no-such-port") == (set(), None)
+
+
+def test_what_network_manager_gives_a_port_is_read_from_the_connection_that_netplan_made(node: Netplan) -> None:
+    index = Path("/sys/class/net/lo/ifindex").read_text().strip()
+    text = (
+        "[connection]\nid=netplan-lan\ninterface-name=lo\n\n[ethernet]\nmtu=9000\n\n[ipv4]\nmethod=manual\n"
+        "address1=10.1.1.1/24,10.1.1.254\naddress2=10.1.2.1/24\nroute1=10.9.0.0/16,10.1.1.9\n"
+    )
+    node.stands("netplan-lan.nmconnection", text, "nm")
+    assert node.programs["given_by_files"]("lo") == ({"10.1.1.1/24", "10.1.2.1/24"}, 9000)
+    assert node.programs["is_set_by_netplan"]("lo") is True
+    assert node.programs["is_set_by_netplan"]("lan") is False
+    (node.root / "links" / index).write_text("NETWORK_FILE=/etc/systemd/network/lo.network\n")
+    assert node.programs["is_set_by_netplan"]("lo") is False, "networkd has it"

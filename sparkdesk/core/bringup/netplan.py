@@ -11,7 +11,7 @@ import fnmatch
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkdesk.core.bringup.reading import Interface, NetplanFile
 from sparkdesk.core.bringup.scheme import HalfAddress
@@ -37,19 +37,39 @@ NETWORK_MANAGER = "NetworkManager"
 
 _OUR_BLOCK = re.compile(
     rf"    ({_NETDEV.pattern}):\n"
-    r"(?:      dhcp4: yes\n)?(?:      dhcp4: no\n      dhcp6: no\n)?(?:      link-local: \[ipv6\]\n)?"
-    r"      optional: true\n      mtu: ([0-9]{3,5})\n(?:      addresses: \[([0-9./]{9,18})\]\n)?"
+    r"(?:      dhcp4: (yes|no)\n)?(      dhcp6: no\n)?(      link-local: \[ipv6\]\n)?"
+    r"      optional: true\n      mtu: ([0-9]{3,5})\n(?:      addresses: \[([0-9./, ]{9,200})\]\n)?"
 )
+_EDITED_HEAD = re.compile(r"(?:(?: *#.*)?\n)*network:\n  version: 2\n  ethernets:\n")
+_EDITED_LINE = re.compile(r"      [A-Za-z0-9 _.:/\[\]{},\"'#+=@%-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class OurBlock:
-    """What our file says of one port. `address` "": none."""
+    """What our file says of one port."""
 
     netdev: str
-    text: str
-    mtu: int
-    address: str = ""
+    mtu: int = 0
+    addresses: tuple[str, ...] = ()
+    dhcp4: str = ""
+    """"yes", "no", or "" where nothing is said of it."""
+    is_without_dhcp6: bool = False
+    is_link_local: bool = False
+    edited: str = ""
+    """The lines as they stand, where somebody else has changed the file: then nothing else here is known."""
+
+    @property
+    def text(self) -> str:
+        """The lines of it."""
+        if self.edited:
+            return self.edited
+        lines = [f"    {self.netdev}:"]
+        lines += [f"      dhcp4: {self.dhcp4}"] if self.dhcp4 else []
+        lines += ["      dhcp6: no"] if self.is_without_dhcp6 else []
+        lines += ["      link-local: [ipv6]"] if self.is_link_local else []
+        lines += ["      optional: true", f"      mtu: {self.mtu}"]
+        lines += [f"      addresses: [{', '.join(self.addresses)}]"] if self.addresses else []
+        return "".join(f"{line}\n" for line in lines)
 
 
 def read_ours(text: str) -> tuple[OurBlock, ...] | None:
@@ -60,34 +80,63 @@ def read_ours(text: str) -> tuple[OurBlock, ...] | None:
     found: dict[str, OurBlock] = {}
     while rest:
         start = _OUR_BLOCK.match(rest)
-        if start is None or start[1] in found or not MIN_MTU <= int(start[2]) <= MAX_MTU:
+        if start is None or start[1] in found or not MIN_MTU <= int(start[5]) <= MAX_MTU:
             return None
         try:
-            address = str(ipaddress.IPv4Interface(start[3])) if start[3] else ""
+            addresses = tuple(str(ipaddress.IPv4Interface(one)) for one in start[6].split(", ")) if start[6] else ()
         except ValueError:
             return None
-        found[start[1]] = OurBlock(start[1], start[0], int(start[2]), address)
+        block = OurBlock(start[1], int(start[5]), addresses, start[2] or "", bool(start[3]), bool(start[4]))
+        found[start[1]] = block
         rest = rest[start.end() :]
     blocks = tuple(found.values())
     return blocks if blocks and text == _whole(blocks) else None
+
+
+def read_edited(text: str) -> tuple[OurBlock, ...] | None:
+    """The ports of our file after somebody's edit, each with its lines as they stand; None where it is not understood.
+
+    remote/trial_notes.py reads a file that is root's alone in the same way.
+    """
+    head = _EDITED_HEAD.match(text)
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in text[head.end() :].splitlines() if head is not None else ():
+        start = re.fullmatch(rf"    ({_NETDEV.pattern}):", line)
+        if start is not None and start[1] not in found:
+            name = start[1]
+            found[name] = [line]
+        elif re.fullmatch(r" *(?:#.*)?", line):
+            continue
+        elif start is None and name and _EDITED_LINE.fullmatch(line):
+            found[name].append(line)
+        else:
+            return None
+    if not found or any(len(lines) < 2 for lines in found.values()):
+        return None
+    return tuple(OurBlock(name, edited="\n".join((*lines, ""))) for name, lines in found.items())
 
 
 def netplan_text(addresses: Sequence[HalfAddress], former: Sequence[OurBlock] = ()) -> str:
     """The whole file; "" when it would name no port. Raises ValueError for what is no port, address or MTU.
 
     A port of which another file gives the address, or DHCP, gets its MTU only. `former` is what our file says so far:
-    what it gives to other ports, or gives to these as it is wanted, stays.
+    what it gives to other ports stays, and so does what it says of these beside MTU and address.
     """
     blocks = {one.netdev: one for one in former}
     if len({one.netdev for one in addresses}) < len(addresses):
         raise ValueError("a port has one address of ours")
     for one in addresses:
-        text, stands = _block(one), blocks.get(one.netdev)
-        if stands is not None and stands.address == one.address and not one.leased:
-            text = stands.text.replace(f"mtu: {stands.mtu}\n", f"mtu: {one.mtu}\n")
-        if text:
-            blocks[one.netdev] = OurBlock(one.netdev, text, one.mtu)
+        block, stands = _block(one), blocks.get(one.netdev)
+        if block is not None and not (stands is not None and stands.edited and not one.is_to_set):
+            blocks[one.netdev] = block if stands is None or stands.edited else _renew(stands, block, one)
     return _whole(tuple(blocks.values()))
+
+
+def _renew(stands: OurBlock, block: OurBlock, one: HalfAddress) -> OurBlock:
+    """What our file says of a port, with the MTU and address that are wanted now. Of a kept one, ours stays there."""
+    addresses = block.addresses if one.origin == "chosen" else (*stands.addresses, *block.addresses)
+    return replace(stands, mtu=block.mtu, addresses=tuple(dict.fromkeys(addresses)), dhcp4=block.dhcp4 or stands.dhcp4)
 
 
 def _whole(blocks: Sequence[OurBlock]) -> str:
@@ -96,23 +145,25 @@ def _whole(blocks: Sequence[OurBlock]) -> str:
     return f"{_HEADER}{_LINK_LOCAL if has_link_local else ''}{_OPTIONAL}{text}" if text else ""
 
 
-def _block(one: HalfAddress) -> str:
+def _block(one: HalfAddress) -> OurBlock | None:
+    """What our file says of a port that it does not know yet; None for nothing."""
     if _NETDEV.fullmatch(one.netdev) is None or not MIN_MTU <= one.mtu <= MAX_MTU:
         raise ValueError(f"not a port and its MTU: {one.netdev!r}, {one.mtu}")
     address = str(ipaddress.IPv4Interface(one.address))
     is_given = one.is_set_elsewhere or one.is_leased
-    if is_given and not one.needs_mtu:
-        return ""
-    lines = [f"    {one.netdev}:"]
-    if one.leased:  # a file of ours for this port alone would end a lease that a pattern of another file asked for
-        lines += ["      dhcp4: yes"]
-    if one.origin == "chosen" and not one.beside:  # with others' addresses there, DHCP may be where they come from
-        lines += ["      dhcp4: no", "      dhcp6: no"]
-    if one.origin == "chosen":
-        lines += ["      link-local: [ipv6]"]
-    lines += ["      optional: true", f"      mtu: {one.mtu}"]
-    lines += [""] if is_given else [f"      addresses: [{address}]", ""]
-    return "\n".join(lines)
+    if is_given and not one.needs_mtu and one.is_mtu_lasting is not False:
+        return None
+    # With others' addresses there, DHCP may be where they come from. Of a lease that a pattern of another file asked
+    # for, a file of ours for this port alone would be the end.
+    is_ours_alone = one.origin == "chosen" and not one.beside and not one.leased
+    return OurBlock(
+        one.netdev,
+        one.mtu,
+        () if is_given else (address,),
+        "yes" if one.leased else "no" if is_ours_alone else "",
+        is_without_dhcp6=is_ours_alone,
+        is_link_local=one.origin == "chosen",
+    )
 
 
 def gives_address(text: str, netdev: str, address: str) -> bool:
@@ -128,6 +179,21 @@ def addresses_in(text: str, netdev: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for words in lists for one in _ADDRESS.findall(words)))
 
 
+def mtu_in(text: str, netdev: str) -> int | None:
+    """The MTU that a netplan file, anybody's, gives this port, as far as it is understood; None for none."""
+    for first, *lines in _blocks_of(text, netdev):
+        indents = [_indent(line) for line in lines if line.strip()]
+        while (inner := _INNER.sub(r"\1", first)) != first:  # what is said within, of routes, is not the port's
+            first = inner
+        own = [line for line in lines if line.strip() and _indent(line) == min(indents)]
+        for line in (*first.strip(" {}").split(","), *own):
+            if found := _MTU.fullmatch(line):
+                return int(found[1])
+    return None
+
+
+_MTU = re.compile(r"\s*[\"']?mtu[\"']?:\s*[\"']?([0-9]{3,5})[\"']?\s*")
+_INNER = re.compile(r"(:\s*)(?:\{[^{}]*\}|\[[^\[\]]*\])")
 _ADDRESS_LIST = re.compile(r"\baddresses[\"']?:\s*(\[[^]]*\]|(?:-[^\n]*\s*)+)")
 _ADDRESS = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}/[0-9]{1,2}(?![0-9])")
 

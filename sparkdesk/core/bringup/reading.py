@@ -29,6 +29,10 @@ class Interface:
     """Those of `addresses` that run out: DHCP gave them, and may give others next time."""
     part_of: str = ""
     """The bond, bridge or VLAN that is built on it: "bond0 (bond)". Its addresses are there, if anywhere."""
+    unit_addresses: tuple[str, ...] | None = None
+    """What the units of systemd-networkd give it; None: not known."""
+    unit_mtu: int | None = None
+    """The MTU that these give it, 0 where they give none; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

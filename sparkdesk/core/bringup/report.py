@@ -28,6 +28,7 @@ from sparkdesk.core.bringup.proof.verdict import verdict_words
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.playbooks.action_text import describe_action
+from sparkdesk.core.playbooks.program_words import what_it_does
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.probes.redaction import hide_secrets
 from sparkdesk.core.step import Action, Keep, Playbook, PutFile, Run, Step
@@ -418,6 +419,9 @@ def _plan_data(plan: BringUpPlan) -> dict[str, Any]:
         "steps": steps,
         "playbook": playbook_to_data(plan.playbook),
         "proof": playbook_to_data(plan.proof),
+        "what_programs_do": {
+            step.id: told for step in (*plan.playbook.steps(), *plan.proof.steps()) if (told := _told_by_part(step))
+        },
         "proof_items": plan.proof_items,
         "scheme": plan.scheme,
         "diffs": plan.diffs,
@@ -427,6 +431,13 @@ def _plan_data(plan: BringUpPlan) -> dict[str, Any]:
         "image": plan.image,
         "is_simulated": plan.is_simulated,
     }
+
+
+def _told_by_part(step: Step) -> dict[str, list[list[str]]]:
+    """What our programs do, beside their bytes: for each action of a part its sentences, none where none is known."""
+    parts = {"check": step.check, "apply": step.apply, "verify": step.verify, "undo": step.undo}
+    told = {name: [list(what_it_does(action)) for action in part] for name, part in parts.items()}
+    return {name: sentences for name, sentences in told.items() if any(sentences)}
 
 
 def _run_data(run: RunView | None) -> dict[str, Any] | None:

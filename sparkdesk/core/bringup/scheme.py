@@ -34,11 +34,13 @@ class HalfAddress:
     """Whether the half has no link: systemd-networkd sets its address when that comes, and not before."""
     is_lasting: bool | None = True
     """Of a kept one: whether a netplan file gives it after the next start; None where not every file could be read."""
+    is_mtu_lasting: bool | None = True
+    """The same of the MTU that stands, where it is large enough."""
 
     @property
     def is_to_set(self) -> bool:
         """Whether our file must give it something that is not there, or would not stay."""
-        return self.origin == "chosen" or self.needs_mtu or self.is_lasting is False
+        return self.origin == "chosen" or self.needs_mtu or False in (self.is_lasting, self.is_mtu_lasting)
 
     @property
     def is_leased(self) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.lane_finder import OpenLane, Port, find_lanes, standing_of
-from sparkdesk.core.bringup.netplan import MAX_MTU, NETWORK_MANAGER, OUR_FILE, TRIAL_FILE, gives_address
-from sparkdesk.core.bringup.reading import NodeReading
+from sparkdesk.core.bringup.lasting import is_address_lasting, is_mtu_lasting
+from sparkdesk.core.bringup.netplan import MAX_MTU, OUR_FILE, TRIAL_FILE, gives_address
 from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
 from sparkdesk.core.cluster.half import cage_of
 from sparkdesk.core.plain_text import make_line
@@ -262,7 +262,7 @@ class _Work:
         reading = self.case.reading(port.node_id)
         files = reading.netplan or ()
         others = [file.content for file in files if file.path not in (OUR_FILE, TRIAL_FILE) and file.content]
-        wanted = self.case.choices.mtu
+        interface, wanted = reading.interfaces[port.netdev], self.case.choices.mtu
         return HalfAddress(
             port.node_id, port.cage, port.netdev, str(one),
             origin="kept" if is_kept else "chosen",
@@ -272,7 +272,8 @@ class _Work:
             leased=port.leased,
             beside=tuple(str(other) for other in port.standing if other != one),
             waits=port.waits,
-            is_lasting=_is_lasting(reading, port, one) if is_kept else True,
+            is_lasting=is_address_lasting(reading, interface, one) if is_kept else True,
+            is_mtu_lasting=is_mtu_lasting(reading, interface) if is_kept and (port.mtu or 0) >= wanted else True,
         )  # fmt: skip
 
     def _elsewhere(self, port: Port) -> list[tuple[str, Interface4]]:
@@ -324,20 +325,6 @@ def find_free(taken: Iterable[Network]) -> Network | None:
         if at + _SIZE - 1 <= end:
             return Network((at, FIRST_SUBNET.prefixlen))
     return None
-
-
-def _is_lasting(reading: NodeReading, port: Port, one: Interface4) -> bool | None:
-    """Whether an address that stands comes again after the next start. Where nothing that netplan reads so much as
-    names it, it was set by hand; NetworkManager has files of its own."""
-    if str(one) in port.leased:
-        return True
-    files = [file for file in reading.netplan or () if file.path != TRIAL_FILE]
-    if any(gives_address(file.content or "", port.netdev, str(one)) for file in files):
-        return True
-    is_whole = reading.netplan is not None and "netplan" not in reading.problems
-    is_read = is_whole and all(file.content is not None for file in files)
-    is_named = any(str(one.ip) in (file.content or "") for file in files)
-    return None if is_named or not is_read or reading.renderer == NETWORK_MANAGER else False
 
 
 def _standing_in(lane: OpenLane, network: Network) -> dict[Port, Interface4]:

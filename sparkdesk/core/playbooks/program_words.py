@@ -21,6 +21,7 @@ _TRIAL: Final[Mapping[str, tuple[str, ...]]] = {
         "notes files, addresses, routes and MTU as they are now in /var/lib/sparkdesk/link_trial",
         "leaves a process behind that puts all of it back after {1} s, unless it is kept before",
         "writes /run/netplan/90-sparkdesk.yaml and has netplan generate check it",
+        f"adds to it what {_CONTENT} says of other ports, where this plan could not read that file",
         "runs netplan apply; where that fails, or would take others' addresses away, all comes back at once",
         "waits some seconds for carrier, addresses and MTU",
     ),

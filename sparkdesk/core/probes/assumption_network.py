@@ -159,6 +159,12 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="ours: with NetworkManager nothing was tried", where="core/bringup/chapters/network.py",
     ),
     assume(
+        "netplan-generator", "Netplan's own generator, which makes units without systemd, lies in /usr/libexec/netplan",
+        ReadCommand(("ls", "/usr/libexec/netplan")), matches(r"^(generate|configure)$"),
+        source="canonical/netplan 1.0, meson.build and cli/utils.py",
+        where="remote/netplan_units.py",
+    ),
+    assume(
         "management-port", "The RJ45 port is called enP7s7", ReadFile("/sys/class/net/enP7s7/operstate"),
         matches(r"^(up|down|dormant|lowerlayerdown|unknown)$"), source="captures of several units",
         where="core/probes/details.py",

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,14 +18,17 @@ from sparkdesk.core.bringup.netplan import (
     gives_address,
     names_manager,
     netplan_text,
+    read_edited,
     read_ours,
     rival_of,
 )
 from sparkdesk.core.bringup.reading import Interface, NetplanFile
 from sparkdesk.core.bringup.scheme import HalfAddress
 from tests.infra.sshd import require
+from tests.remote.trial_programs import load_programs
 
 PORT, TWIN = "enp1s0f1np1", "enP2p1s0f1np1"
+TRIAL = load_programs()
 FRESH = HalfAddress("n1", "P1", PORT, "192.168.100.31/24", needs_mtu=True)
 SECOND = HalfAddress("n1", "P1", TWIN, "192.168.101.31/24", needs_mtu=True)
 TEXT = """# Written by SparkDesk, for the CX-7 ports named below. Other files and other ports are left as they are.
@@ -174,8 +178,8 @@ def test_our_own_file_is_read_back_and_what_it_gives_to_other_ports_stays() -> N
     third = HalfAddress("n1", "P0", "enp1s0f0np0", "192.168.102.31/24", needs_mtu=True)
     former = read_ours(TEXT)
     assert former is not None
-    assert [(one.netdev, one.mtu, one.address) for one in former] == [
-        (PORT, 9000, "192.168.100.31/24"), (TWIN, 9000, "192.168.101.31/24"),
+    assert [(one.netdev, one.mtu, one.addresses) for one in former] == [
+        (PORT, 9000, ("192.168.100.31/24",)), (TWIN, 9000, ("192.168.101.31/24",)),
     ]  # fmt: skip
     text = netplan_text([third], former)
     assert text.startswith(TEXT)
@@ -187,6 +191,83 @@ def test_our_own_file_is_read_back_and_what_it_gives_to_other_ports_stays() -> N
     assert netplan_text([kept], former) == TEXT.replace("mtu: 9000", "mtu: 9216", 1)
     elsewhere = replace(FRESH, origin="kept", needs_mtu=False, is_set_elsewhere=True)
     assert netplan_text([elsewhere], former) == TEXT, "the MTU there may be ours"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"origin": "kept", "is_set_elsewhere": True, "address": "10.1.1.1/24"}, "addresses: [192.168.100.31/24]"),
+        ({"origin": "kept", "address": "10.1.1.1/24"}, "addresses: [192.168.100.31/24, 10.1.1.1/24]"),
+        ({"address": "10.1.1.1/24", "beside": ("10.2.2.2/24",)}, "addresses: [10.1.1.1/24]"),
+        (
+            {"origin": "kept", "mtu": 9216, "needs_mtu": False, "is_mtu_lasting": False},
+            "addresses: [192.168.100.31/24]",
+        ),
+    ],
+)
+def test_a_port_of_our_file_keeps_what_it_says_beside_mtu_and_address(changes: dict[str, Any], line: str) -> None:
+    former = read_ours(TEXT)
+    assert former is not None
+    end = replace(FRESH, **changes)
+    text = netplan_text([end], former)
+    wanted = TEXT.replace("addresses: [192.168.100.31/24]", line, 1).replace("mtu: 9000", f"mtu: {end.mtu}", 1)
+    assert text == wanted
+    assert netplan_text([end], read_ours(text) or ()) == wanted, "and it is read again"
+
+
+def test_a_lease_ends_by_no_line_of_ours() -> None:
+    end = replace(FRESH, origin="kept", leased=("192.168.100.31/24",))
+    assert netplan_text([end], read_ours(TEXT) or ()) == TEXT.replace("dhcp4: no", "dhcp4: yes", 1)
+
+
+EDITED = f"""# mine
+network:
+  version: 2
+  ethernets:
+
+    {PORT}:
+      mtu: 9000   # large
+      # and more
+      addresses:
+        - 192.168.100.31/24
+        - "10.5.5.5/24"
+      routes: [{{to: 10.9.0.0/16, via: 10.5.5.1}}]
+    {TWIN}:
+      mtu: 1500
+"""
+
+
+def test_the_lines_of_other_ports_in_our_edited_file_stay() -> None:
+    former = read_edited(EDITED)
+    assert former is not None
+    assert [one.netdev for one in former] == [PORT, TWIN]
+    text = netplan_text([SECOND], former)
+    assert '        - "10.5.5.5/24"\n      routes: [{to: 10.9.0.0/16, via: 10.5.5.1}]\n' in text
+    assert "mtu: 1500" not in text
+    assert "# and more" not in text
+    assert read_edited(text) is not None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "", "network: {version: 2}\n", EDITED.replace("  version: 2\n", "  version: 2\n  renderer: NetworkManager\n"),
+        EDITED.replace("routes: [", "routes: &a ["), EDITED.replace(TWIN, PORT), EDITED.replace("   mtu: 1500\n", "\n"),
+        EDITED + "  wifis:\n    wl: {}\n", EDITED.replace("      mtu: 1500", "\t mtu: 1500"),
+    ],
+)  # fmt: skip
+def test_an_edit_that_is_not_understood_is_not_carried_on(bad: str) -> None:
+    assert read_edited(bad) is None
+    assert TRIAL["read_edited"](bad) == {}
+
+
+@given(st.text(max_size=200))
+def test_the_node_understands_an_edited_file_as_the_plan_does(text: str) -> None:
+    for one in (text, EDITED + text, EDITED.replace("large", text)):
+        here, there = read_edited(one) or (), TRIAL["read_edited"](one)
+        assert {block.netdev: block.text for block in here} == {
+            name: "\n".join((*lines, "")) for name, lines in there.items()
+        }
 
 
 @pytest.mark.parametrize(

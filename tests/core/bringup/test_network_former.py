@@ -143,12 +143,35 @@ def test_what_an_unread_file_of_ours_may_lose_is_said_and_the_trial_takes_any() 
     plan = plan_network(replace(case, node_ids=("n2", "n3")))
     assert tried(plan, "n2")[3] == "unknown"
     assert any(f"{OUR_FILE} of spark-2 says so far is root's and was not read" in note for note in plan.notes)
+    assert any(
+        "of ports that are not in this plan is added to the new one while that is tried" in n for n in plan.notes
+    )
     case = with_node(case, "n2", netplan=(INSTALLER, NetplanFile(OUR_FILE, "network: {version: 2}\n")))
     plan = plan_network(replace(case, node_ids=("n2", "n3")))
     assert tried(plan, "n2")[3] == "unknown"
     assert any(f"{OUR_FILE} of spark-2 was changed by hand" in note for note in plan.notes)
     plan = plan_network(with_node(make_case(2, Shape.PAIR), "n2", netplan=None))
     assert (tried(plan, "n2")[3], plan.rows[0].cells["n2"].text) == ("unknown", "not read")
+
+
+@pytest.mark.parametrize("nodes", [("n1", "n2", "n3"), ("n2", "n3")])
+def test_of_our_file_that_somebody_changed_the_other_ports_lines_stay_and_what_goes_is_said(
+    nodes: tuple[str, ...],
+) -> None:
+    case = third_at_the_chain()
+    former = next(file.content for file in case.reading("n2").netplan or () if file.path == OUR_FILE) or ""
+    edited = former.replace("mtu: 9000", "mtu: 9100", 1)
+    assert edited != former
+    edited = f"# by hand\n{edited}"
+    case = with_node(case, "n2", netplan=(INSTALLER, NetplanFile(OUR_FILE, edited)))
+    plan = plan_network(replace(case, node_ids=nodes))
+    after = next(diff.after for diff in plan.diffs if diff.node_id == "n2") or ""
+    assert "enp1s0f0np0:" in after
+    assert "192.168.100.32/24" in after
+    assert "mtu: 9100" in after
+    assert tried(plan, "n2")[3] == text_digest(edited)
+    said = f"{OUR_FILE} of spark-2 was changed by hand"
+    assert [note.startswith(said) for note in plan.notes].count(True) == 1
 
 
 def test_addresses_that_no_file_gives_are_written_into_ours() -> None:
@@ -175,7 +198,8 @@ def test_whether_addresses_last_is_not_known_where_files_are_roots() -> None:
     assert plan.rows[0].cells["n2"].state is CellState.PASS
     assert any("Whether they last over a restart of spark-1 is not known" in note for note in plan.notes)
     named = NetplanFile(
-        INSTALLER.path, "network: {ethernets: {lane: {match: {}, addresses: [192.168.100.31/24, 192.168.101.31/24]}}}\n"
+        INSTALLER.path,
+        "network: {ethernets: {lane: {match: {}, mtu: 9000, addresses: [192.168.100.31/24, 192.168.101.31/24]}}}\n",
     )
     for files, renderer in (((named,), ""), ((), "NetworkManager")):
         cells = plan_network(with_node(case, "n1", netplan=files, renderer=renderer)).rows[0].cells

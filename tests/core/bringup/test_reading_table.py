@@ -8,8 +8,8 @@ import re
 import pytest
 from hypothesis import given
 
+from sparkdesk.core.bringup.network_reading import ALL_ROUTES as ALL_ROUTES_READ
 from sparkdesk.core.bringup.reading import NetplanFile, NodeReading
-from sparkdesk.core.bringup.reading_table import ALL_ROUTES as ALL_ROUTES_READ
 from sparkdesk.core.bringup.reading_table import READS, TOOLS, read_node
 from sparkdesk.core.cluster.details import SudoMode
 from sparkdesk.core.probes.read import Answer, Answers, Fault, ReadCommand, ReadDisk, ReadFile

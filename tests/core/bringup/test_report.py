@@ -144,6 +144,20 @@ def test_the_plan_shows_each_command_with_its_way_back_and_holds_the_playbook_as
     assert (data["schema"], data["kind"], data["nodes"][0]) == (1, "bring-up plan", {"id": "n1", "name": "spark-1"})
 
 
+def test_the_plan_says_in_json_too_what_each_program_of_ours_does_beside_its_bytes() -> None:
+    plan = make_plan(make_case(2, Shape.PAIR), 1)
+    data = json.loads(plan_json(plan))
+    told, text = data["what_programs_do"], plan_markdown(plan)
+    trial = told["network-trial-n1"]
+    assert len(trial["apply"]) == 4, "one list for each action"
+    assert trial["apply"][1] == [], "a sign-in is no program"
+    assert any("puts all of it back after 60 s" in words for words in trial["apply"][0])
+    assert any("puts both of our netplan files back" in words for words in trial["undo"][0])
+    assert all(step_id in {step.id for step in (*plan.playbook.steps(), *plan.proof.steps())} for step_id in told)
+    assert "puts both of our netplan files back" in text
+    assert "what_programs_do" not in json.loads(report_json(a_state(), "x"))["plan"]
+
+
 def test_equal_states_give_equal_bytes_and_no_number_that_is_none() -> None:
     assert report_json(a_state(), "x") == report_json(a_state(), "x")
     band = Band("us", float("nan"), float("nan"), 10.0)

@@ -21,6 +21,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "dgx-version": ({"": 'DGX_SWBUILD_VERSION="7.2.3"\n'}, {"": "DGX_SWBUILD_VERSION=next\n"}),
     "trial-scope": ({"": "systemd\n"}, {"": "bash\n"}),
     "ota-version": ({"": 'DGX_OTA_VERSION="7.5.0"\n'}, {"": 'DGX_NAME="DGX Spark"\n'}),
+    "netplan-generator": ({"": "generate\nnetplan-dbus\n"}, {"": "netplan-dbus\n"}),
     "netplan-renderer": ({"": "inactive\n"}, {"": "active\n"}),
     "product-name": (
         {"/sys/class/dmi/id/sys_vendor": "HP\n", "/sys/class/dmi/id/product_name": "HP ZGX Nano G1n AI Station\n"},

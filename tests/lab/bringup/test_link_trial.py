@@ -16,7 +16,7 @@ from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import Step, Wait
 from tests.core.bringup.cases import make_case
 from tests.lab.bringup.trial_node import COPY, FOREIGN, KEPT, NOTES, PORT, RUN, TRIED, TWIN, WAIT_S, WANTED, YAML, Node
-from tests.lab.lab import MANAGEMENT_PORT, PASSWORD, USER, Lab, LabNode
+from tests.lab.lab import CAGE_PORTS, MANAGEMENT_PORT, PASSWORD, USER, Lab, LabNode
 from tests.lab.patchbay import Patchbay, Wire
 
 pytestmark = pytest.mark.lab
@@ -127,17 +127,20 @@ def test_a_second_try_keeps_the_first_note_and_starts_the_time_anew(node: Node) 
 def test_a_former_file_of_ours_and_a_strangers_addresses_come_back(node: Node) -> None:
     plain = node.state()
     file = node.lab.root / KEPT[1:]
-    file.write_text(FOREIGN)
+    other = f"    {CAGE_PORTS[0][0]}:\n      # of another cable\n      mtu: 1500\n"
+    file.write_text(FOREIGN + other)
     file.chmod(0o640)
     node.lab.run("netplan", "apply")
     node.wait_until_applied("10.9.8.7/24", "mtu 1400")
     node.lab.run("ip", "addr", "add", "172.30.1.2/24", "dev", TWIN)
     before = node.state()
     assert before[PORT][0] == 1400
-    assert node.try_it()["ok"] is True
+    assert f"what {KEPT} says of {CAGE_PORTS[0][0]} stays in it" in node.try_it()["message"], "nobody had read it"
     now = node.state()
     assert "172.30.1.2" in str(now[TWIN]), "set by hand, in nobody's file"
     node.do("keep", "a1")
+    assert file.read_text() == YAML + other.replace("      # of another cable\n", "")
+    assert node.look(hashlib.sha256(YAML.encode()).hexdigest())["ok"] is True, "as planned, with others' lines"
     node.do("undo", "a1")
     assert node.state() == before
     file.unlink()

@@ -20,6 +20,7 @@ from sparkdesk.core.bringup.netplan import (
     TRIAL_FILE,
     OurBlock,
     netplan_text,
+    read_edited,
     read_ours,
     rival_of,
 )
@@ -43,7 +44,7 @@ PING_S = 30.0
 IP_AND_ICMP_BYTES = 28
 """What a ping adds to its size. Source: RFC 791, RFC 792."""
 NO_LINK = "Look at the cable at both ends: the node sets the address by itself when the link comes."
-NOT_TOLD = "Look on the node which file has the addresses (sudo grep -r addresses /etc/netplan), or whether none has."
+NOT_TOLD = "Look on the node which file has them (sudo grep -rE 'addresses|mtu' /etc/netplan), or whether none has."
 SILENT = "Look at the cable, and at a firewall on that node (sudo iptables -S, sudo ufw status)."
 
 NEVER_TRIED = (
@@ -88,7 +89,9 @@ class _Network:
         wanting = [one for one in case.node_ids if any(end.is_to_set for end in scheme.of_node(one))]
         self.former = {one: _ours_of(case.reading(one)) for one in case.node_ids}
         self.blocks: Mapping[str, tuple[OurBlock, ...]] = {
-            one: read_ours(file.content or "") or () for one, file in self.former.items() if file is not None
+            one: read_ours(text) or read_edited(text) or ()
+            for one, file in self.former.items()
+            if file is not None and (text := file.content or "")
         }
         self.obstacles: Mapping[str, str] = {one: why for one in wanting if (why := self._obstacle(case.reading(one)))}
         self.texts = {
@@ -230,7 +233,15 @@ class _Network:
             now = "no file of ours" if former is None else "our former file"
             now = now if reading.netplan is not None else "not read"
             return planned(now, self._step_ids(reading), self.texts[reading.node_id], then="tried, then kept")
-        untold = ", ".join(end.address for end in ends if end.is_lasting is None)
+        untold = ", ".join(
+            words
+            for end in ends
+            for words, is_known in (
+                (end.address, end.is_lasting is not None),
+                (f"MTU of {end.netdev}", end.needs_mtu or end.is_mtu_lasting is not None),
+            )
+            if not is_known
+        )
         if untold:
             evidence = f"{untold}: netplan's files are root's, so whether a restart keeps them is not known."
             return make_cell(CellState.UNREAD, "kept; a restart may not", evidence=evidence, remedy=NOT_TOLD)
@@ -266,7 +277,13 @@ class _Network:
         known = {end.netdev: reading.interfaces[end.netdev].mtu for end in ends}
         evidence = "\n".join(f"{netdev}: {'not read' if mtu is None else mtu}" for netdev, mtu in known.items())
         now = ", ".join(sorted({"not read" if mtu is None else str(mtu) for mtu in known.values()}))
+        by_hand = {end.netdev for end in ends if end.is_mtu_lasting is False}
+        if by_hand:
+            words = ", ".join(sorted(by_hand))
+            evidence += f"\n{words}: set by hand, which no file keeps: gone after a restart"
         if not any(end.needs_mtu for end in ends):
+            if by_hand:
+                return planned(f"{now}, by hand", self._step_ids(reading), evidence, then=f"{now}, in the file")
             return good(now, evidence)
         return planned(now, self._step_ids(reading), evidence, then=str(self.case.choices.mtu))
 
@@ -340,22 +357,36 @@ class _Network:
         """What becomes of our former file, which half waits, and what was set by hand."""
         for node_id in self.case.node_ids:
             name, ends, former = self._name(node_id), self.scheme.of_node(node_id), self.former[node_id]
-            if node_id in self.texts and former is not None and former.content is None:
-                yield (
-                    f"What {OUR_FILE} of {name} says so far is root's and was not read: what it gives to ports that "
-                    "are not in this plan goes with it. Undo puts it back."
-                )
-            elif node_id in self.texts and former is not None and not self.blocks.get(node_id):
-                yield f"{OUR_FILE} of {name} was changed by hand: this plan replaces it whole. Undo puts it back."
+            if node_id in self.texts and former is not None:
+                yield from self._former_notes(node_id, former.content)
             for end in (end for end in ends if end.waits):
                 yield f"{end.netdev} of {name} has no link: {end.address} comes with it, and the file is all it needs."
             for port in untold_ports(self.case.reading(node_id)):
                 yield f"{port} of {name} has no link, and what {OUR_FILE} gives it was not read: it stays as it is."
             for end in (end for end in ends if end.is_lasting is False):
                 yield f"{end.address} on {end.netdev} of {name} was set by hand, and stands in no file: ours keeps it."
+            if by_hand := ", ".join(end.netdev for end in ends if end.is_mtu_lasting is False):
+                yield f"The MTU of {by_hand} of {name} was set by hand, and is gone after a restart: our file keeps it."
+
+    def _former_notes(self, node_id: str, content: str | None) -> Iterator[str]:
+        """What goes of our former file, where somebody else has changed it or nobody here could read it."""
+        file, blocks = f"{OUR_FILE} of {self._name(node_id)}", self.blocks.get(node_id, ())
+        ours = {end.netdev for end in self.scheme.of_node(node_id) if end.is_to_set}
+        if content is None:
+            yield (
+                f"What {file} says so far is root's and was not read. What it says of ports that are not in this plan "
+                "is added to the new one while that is tried, if the node understands it; comments, and what it says "
+                "of ports that are in this plan, go. Undo puts it back."
+            )
+        elif not blocks:
+            yield f"{file} was changed by hand: this plan replaces it whole. Undo puts it back."
+        elif gone := ", ".join(block.netdev for block in blocks if block.edited and block.netdev in ours):
+            yield f"{file} was changed by hand: what it says of {gone} is replaced, and comments go. Undo puts it back."
+        elif any(block.edited for block in blocks):
+            yield f"{file} was changed by hand: its lines stay, and comments go. Undo puts it back."
 
     def _is_untold(self, node_id: str) -> bool:
-        return any(end.is_lasting is None for end in self.scheme.of_node(node_id))
+        return any(None in (end.is_lasting, end.is_mtu_lasting) for end in self.scheme.of_node(node_id))
 
     def _name(self, node_id: str) -> str:
         return make_line(self.case.reading(node_id).name, max_chars=80)

@@ -149,6 +149,11 @@ class Runner:
             return None
         return tuple(step for step in record.playbook.steps() if step.id in record.begun)
 
+    def disown_leases(self, record: RunRecord) -> None:
+        """What a run held that is not under way here is nobody's any more: only one SparkDesk has this store. Who was
+        killed could not let go of it, and the next run need not ask whether to break it."""
+        self._locking.unreleased.update(record.leases)
+
     def _passage(
         self, run_id: str, record: RunRecord, on_event: OnEvent, asks: Asks | None, steps: Iterable[Step]
     ) -> Passage:
@@ -158,7 +163,7 @@ class Runner:
         root = Root(self._clock, asks.password, self._identify)
         playbook = record.playbook
         nodes = [step.node for step in steps] if playbook.needs_lock else []
-        self._locking.unreleased.update(record.leases)  # only one SparkDesk has this store: they are nobody's now
+        self.disown_leases(record)
         leases = Leases(self._shells, self._clock, self._locking, nodes, playbook.title, asks.break_lock)
         journal.lease = leases.token if nodes else ""
 

@@ -68,9 +68,15 @@ class PlaybookRuns:
         for run_id in await self._store.unfinished_runs():
             if run_id not in jobs and run_id not in self.runs.value:
                 try:
-                    self._set(view_of(run_id, await read_record(self._store, run_id)))
+                    self._set(await self._read(run_id))
                 except PlanError as error:
                     log.warning("run %s: %s", run_id, error.sentence())
+
+    async def _read(self, run_id: str) -> RunView:
+        """A run of an earlier process, or that is over. Raises PlanError and StoreError."""
+        record = await read_record(self._store, run_id)
+        self._runner.disown_leases(record)
+        return view_of(run_id, record)
 
     async def history(self, limit: int = 50) -> tuple[RunView, ...]:
         """The last runs by their journals, newest first; those under way as they stand. Raises StoreError."""
@@ -90,7 +96,7 @@ class PlaybookRuns:
         """
         if run_id not in self.runs.value:
             try:
-                self._set(view_of(run_id, await read_record(self._store, run_id)))
+                self._set(await self._read(run_id))
             except PlanError as error:
                 log.warning("run %s: %s", run_id, error.sentence())
         return self.runs.value.get(run_id)

@@ -19,7 +19,10 @@ from sparkdesk.core.ports import Shell
 from sparkdesk.core.step import Expect, Playbook, Run, RunEnded, Stage, Step, StepEnded, StepEvent, Wait
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.playbooks.lease import Leases
 from sparkdesk.services.playbooks.runner import Runner
+from sparkdesk.services.playbooks.runs import PlaybookRuns
+from sparkdesk.services.tasks import Tasks
 from tests.fakes.shell import LocalShell
 
 LOCK = (Path(__file__).parents[3] / "sparkdesk" / "remote" / "lock.py").read_bytes()
@@ -340,6 +343,27 @@ async def test_a_killed_runners_lock_ends_by_itself_and_its_run_goes_on_elsewher
     assert ended.result == "done"
     assert (tmp_path / "node/log").read_text() == "one\ntwo\nother\n"
     assert os.path.exists(tmp_path / "node/begun")
+
+
+async def test_a_killed_runs_lock_is_not_asked_about_once_its_run_is_in_sight_again(computer: MakeComputer) -> None:
+    """Whoever starts SparkDesk again may begin another run at once: the lock that stands there is its own."""
+    anna = await opened(computer, "anna@laptop")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Leases, "release", _forget)  # as a kill behind the last step does
+        assert (await anna.run(book(sh("one", "true")))).result == "done"
+    await anna.store.close()
+    stranger, again = await opened(computer, "bob@desk"), await opened(computer, "anna@laptop")
+    assert (await stranger.run(book(sh("other", "true")))).result == "failed"
+    tasks = Tasks()
+    runs = PlaybookRuns(tasks=tasks, runner=again.runner, store=again.store, clock=SystemClock())
+    await runs.recall("r")
+    assert (await again.run(book(sh("other", "true")), "s")).result == "done"
+    assert again.holders == []
+    await tasks.close()
+
+
+async def _forget(_leases: Leases) -> None:
+    pass
 
 
 _VICTIM = textwrap.dedent("""

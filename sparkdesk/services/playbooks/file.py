@@ -3,18 +3,21 @@
 The one rule: a file is never half written under its own name, never more open than asked for, and what stood there
 before is in the journal before it is written over: bytes, mode, owner and group, and how many folders
 above it were missing. A link is not written over: it could not be put back as it was, nor what a command writes
-through it.
+through it. Nor is what somebody else wrote into a file of root's thrown away: a copy of it stays beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import suppress
 from secrets import token_hex
 
 from sparkdesk.core.command import Command
-from sparkdesk.core.errors import CommandFailed, StepFailed, Unreachable
+from sparkdesk.core.digest import digest
+from sparkdesk.core.errors import CommandFailed, NodeError, StepFailed, Unreachable
 from sparkdesk.core.ports import Shell
-from sparkdesk.core.step import Expect, Keep, PutFile, Restore
+from sparkdesk.core.step import Expect, Keep, Output, PutFile, Restore
 from sparkdesk.services.playbooks.journal import MAX_FOLDERS, FormerFile
 from sparkdesk.services.playbooks.site import OutcomeUnknown, Site, raise_unless_expected
 
@@ -75,18 +78,49 @@ async def _keep_once(action: PutFile | Keep, site: Site) -> None:
         await site.journal.keep_file(node, action.path, former)
 
 
+async def note_left(site: Site) -> None:
+    """Note what the step's commands have made of the files that it kept. Where that cannot be read it is not known,
+    and an undo then counts it as somebody else's."""
+    for action in site.step.apply:
+        if isinstance(action, Keep) and (site.step.node, action.path) in site.journal.record.former:
+            with suppress(StepFailed, NodeError, TimeoutError):
+                left = await _read_former(site.shell(), site, action.path, action.as_root)
+                await site.journal.file_left(site.step.node, action.path, digest(left.content or b""))
+
+
 async def restore(action: Restore, site: Site) -> None:
     """Put a file back as it was before this run wrote it."""
     former = site.journal.record.former.get((site.step.node, action.path))
     if former is None:
         return  # it was never written
     shell = site.shell()
+    if former.is_root:
+        await _keep_others_words(action.path, former, site)
     if former.content is not None:
         await _put(shell, site, action.path, former)
         return
     command = Command(("sh", "-c", _REMOVE, "sh", action.path, str(former.folders)))
     outcome = await site.run(shell, command, as_root=former.is_root)
     raise_unless_expected(Expect(), outcome, site, shell.node)
+
+
+async def _keep_others_words(path: str, former: FormerFile, site: Site) -> None:
+    """A copy beside the file of what is neither as it was before nor as this run left it, and words that say so."""
+    shell, node, record = site.shell(), site.step.node, site.journal.record
+    now = await _read_former(shell, site, path, is_root=True)
+    left = record.left_as.get((node, path), set()) | {
+        digest(action.content)
+        for step in record.playbook.steps()
+        for action in step.apply
+        if step.node == node and isinstance(action, PutFile) and action.path == path
+    }
+    if now.content in (None, former.content) or digest(now.content) in left:
+        return
+    copy = f"{path}.{digest(now.content)[:12]}-"
+    await _put(shell, site, copy, now)
+    why = "was changed since" if left else "may have been changed since"
+    said = {"ok": True, "message": f"{path} {why}: what stood there is kept as {copy}"}
+    site.emit(Output(site.step.id, site.clock.now_ms(), json.dumps(said)))
 
 
 async def _look(shell: Shell, site: Site, path: str, is_root: bool) -> tuple[int, int, str] | int:

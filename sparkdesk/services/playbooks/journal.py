@@ -46,6 +46,8 @@ class RunRecord:
     """Steps whose apply was announced, so that something of theirs may stand on the node."""
     former: dict[tuple[str, str], FormerFile] = field(default_factory=dict)
     """(node, path) -> the file before the first write of this run."""
+    left_as: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    """(node, path) -> the digests of what this run's commands have left there."""
     started_ms: int = 0
     ended_ms: int | None = None
     result: str = ""
@@ -102,6 +104,11 @@ class Journal:
         more |= {"folders": former.folders} if former.folders else {}
         await self._write("file_kept", node=node, path=path, content=content, mode=former.mode, **more)
         self.record.former[(node, path)] = former
+
+    async def file_left(self, node: str, path: str, digest: str) -> None:
+        """Note what a step has made of a kept file, so that a later change by somebody else is known as such."""
+        await self._write("file_left", node=node, path=path, digest=digest)
+        self.record.left_as.setdefault((node, path), set()).add(digest)
 
     async def note(self, text: str) -> None:
         """Keep words for whoever reads the journal later, e.g. whose lock was broken."""
@@ -174,6 +181,9 @@ def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
         folders = fields.whole_or_none("folders", low=0, high=MAX_FOLDERS) or 0
         file = FormerFile(content, mode, is_root, owner if _OWNER.fullmatch(owner) else "", folders)
         record.former[(fields.text("node"), fields.text("path"))] = file
+    elif kind == "file_left":
+        place = (fields.text("node"), fields.text("path"))
+        record.left_as.setdefault(place, set()).add(fields.text("digest", max_chars=64))
 
 
 MAX_FOLDERS = 32

@@ -33,6 +33,7 @@ from sparkdesk.core.step import (
 )
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.playbooks.action import answers, perform
+from sparkdesk.services.playbooks.file import note_left
 from sparkdesk.services.playbooks.journal import FINISHED, Journal, RunRecord
 from sparkdesk.services.playbooks.lease import Leases
 from sparkdesk.services.playbooks.site import NotBegun, NotPermitted, OutcomeUnknown, Site
@@ -258,7 +259,14 @@ class Passage:
         await self._assure_lease(step)
         await self.journal.step_started(step.id, "apply")
         self._started(step, "apply")
-        await self._apply(step)
+        try:
+            await self._apply(step)
+        except OutcomeUnknown:
+            raise
+        except StepFailed:
+            await note_left(self._site(step))
+            raise
+        await note_left(self._site(step))
         await self._verify(step)
         return "done"
 

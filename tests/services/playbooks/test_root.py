@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sparkdesk.core.bringup.outcome import undo_words
 from sparkdesk.core.command import Command
-from sparkdesk.core.step import Keep, Playbook, PutFile, Restore, Run, RunEnded, Stage, Step, StepEvent
+from sparkdesk.core.step import Keep, Output, Playbook, PutFile, Restore, Run, RunEnded, Stage, Step, StepEvent
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.playbooks.root import SharedPassword
@@ -295,6 +296,30 @@ async def test_a_file_that_a_command_writes_as_root_is_put_back_with_its_bytes_a
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new\n", 0o600)
     assert (await desk.runner.undo("r", on_event=desk.events.append)).result == "done"
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b'{"dns": []}\xff', 0o604)
+    assert list(file.parent.iterdir()) == [file], "nobody else wrote there, so no copy is kept"
+
+
+@pytest.mark.parametrize("is_put", [True, False])
+@pytest.mark.parametrize("was_there", [True, False])
+async def test_what_somebody_wrote_into_a_file_since_is_kept_beside_it_and_said(
+    make_node: MakeNode, store: SqliteStore, is_put: bool, was_there: bool
+) -> None:
+    desk = Desk(make_node(FREE), store)
+    path = "/home/root-only/daemon.json"
+    file = desk.shell.look(path)
+    if was_there:
+        file.write_bytes(b"before")
+    write = (PutFile(path, b"ours\n", 0o644, as_root=True),)
+    ask = (Keep(path, as_root=True), as_root(f"echo ours > {path}"))
+    assert (await desk.run(*(write if is_put else ask), undo=(Restore(path),))).result == "done"
+    file.write_bytes(b"theirs")
+    file.chmod(0o640)
+    assert (await desk.runner.undo("r", on_event=desk.events.append)).result == "done"
+    (copy,) = (one for one in file.parent.iterdir() if one != file)
+    assert (copy.read_bytes(), copy.stat().st_mode & 0o777) == (b"theirs", 0o640)
+    assert (file.read_bytes() if file.exists() else b"") == (b"before" if was_there else b"")
+    told = [undo_words(one.text) for one in desk.events if isinstance(one, Output)]
+    assert told == [f"{path} was changed since: what stood there is kept as /home/root-only/{copy.name}"]
 
 
 async def test_a_file_that_only_a_command_made_is_gone_after_undo_even_where_the_command_failed(
@@ -305,7 +330,7 @@ async def test_a_file_that_only_a_command_made_is_gone_after_undo_even_where_the
     ended = await desk.run(Keep(path, as_root=True), as_root(f"echo new > {path}; exit 3"), undo=(Restore(path),))
     assert (ended.result, desk.shell.look(path).exists()) == ("failed", True)
     assert (await desk.runner.undo("r", on_event=desk.events.append)).result == "done"
-    assert not desk.shell.look(path).exists()
+    assert list(desk.shell.look(path).parent.iterdir()) == []
 
 
 async def test_nothing_is_written_where_what_it_would_write_over_cannot_be_kept(

@@ -51,7 +51,7 @@ class StepPart(QWidget):
         self.check.setAccessibleName(f"{title} on {node}, {mark.text}")
         words = QVBoxLayout()
         words.setSpacing(0)
-        words.addWidget(ElidedLabel(title, "dense_medium", "text"))
+        words.addWidget(ElidedLabel(title, "dense_medium", "text" if step.undo and not is_back else "text3"))
         words.addWidget(ElidedLabel(f"{node} · {mark.text}{'' if step.undo else ' · stays'}", "label", "text3"))
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 8, 4)

@@ -63,7 +63,7 @@ def test_tab_goes_over_the_page_as_the_eye_reads_it(dressed: object, size: tuple
 
 def test_what_has_the_focus_is_seen_to_have_it(dressed: object) -> None:
     assert isinstance(dressed, QApplication)
-    install_focus_rings(dressed)
+    rings = install_focus_rings(dressed)
     _, page = shown(real_story.done())
     page._tick.stop()  # a clock that goes on would look like a focus
     unseen = []
@@ -76,6 +76,8 @@ def test_what_has_the_focus_is_seen_to_have_it(dressed: object) -> None:
         QTest.qWait(10)
         if around == page.window().grab(place).toImage():
             unseen.append(widget)
+    rings.setParent(None)  # it is of the application, and other tests' pictures are without it
+    rings.deleteLater()
     assert not unseen, [(region_of(page, each), type(each).__name__, each.accessibleName()) for each in unseen]
 
 

@@ -245,6 +245,7 @@ class TopStrip(QWidget):
         self._simulated.setVisible(has_cluster and model.is_simulated)
         self._show_nodes()
         self._fit()
+        self._row.activate()  # else longer words stand cut for a frame, and in a picture taken now
 
     def _show_nodes(self) -> None:
         model = self._model

@@ -202,5 +202,6 @@ def test_how_old_figures_are_stands_beside_them_in_words(qtbot: QtBot, stage: St
     strip._model.set_stale("14 s ago")
     (memory,) = [item for item in strip.findChildren(StripItem) if "Least free" in item.accessibleName()]
     assert memory.parts()[-1].text == "14 s ago"
+    assert memory.width() == memory.sizeHint().width(), "its words stand there whole"
     strip._model.set_stale("")
     assert "ago" not in memory.parts()[-1].text

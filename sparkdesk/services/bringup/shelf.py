@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.kept_plan import plan_from_json, plan_to_json
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 KIND = "bringup"
 MAX_KEPT = 32
-"""Each may have left something on its nodes that can still be taken back."""
+"""So many are kept with their plans. Of older ones that can still be taken back the id of the run stays, for ever."""
 MAX_UNDONE = 8
 MAX_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class KeptBringUp:
-    """A bring-up that was begun. `plan_json` is that of core/bringup/kept_plan.py."""
+    """A bring-up that was begun. `plan_json` is that of core/bringup/kept_plan.py; "" once it is old."""
 
     run_id: str
     started_ms: int
@@ -44,7 +44,9 @@ class KeptBringUp:
     """Nothing of it stands on any node any more."""
 
     def plan(self, playbook: Playbook) -> BringUpPlan | None:
-        """The plan of this playbook; None where it cannot be understood any more."""
+        """The plan of this playbook; None where it cannot be understood, or is not kept, any more."""
+        if not self.plan_json:
+            return None
         try:
             return plan_from_json(self.plan_json.encode(), playbook)
         except PlanError as error:
@@ -58,13 +60,24 @@ def keep_plan(run_id: str, plan: BringUpPlan, started_ms: int) -> KeptBringUp:
 
 
 class BringUpShelf:
-    """The bring-ups of this computer, the newest ones."""
+    """The bring-ups of this computer: the newest ones, and all that can still be taken back."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def save(self, kept: KeptBringUp) -> None:
-        """Keep it, and forget the oldest. Raises StoreError."""
+        """Keep it, and forget of the oldest what is not needed to take them back. Raises StoreError."""
+        await self._write(kept)
+        found = await self.all()
+        undone = [one for one in found if one.is_undone]
+        gone = {one.run_id for one in (*undone[MAX_UNDONE:], *found[MAX_KEPT:]) if one.is_undone}
+        for run_id in gone:
+            await self._store.remove_document(KIND, run_id)
+        for old in found[MAX_KEPT:]:
+            if old.plan_json and old.run_id not in gone:
+                await self._write(replace(old, plan_json=""))
+
+    async def _write(self, kept: KeptBringUp) -> None:
         data = {
             "started_ms": kept.started_ms,
             "plan": kept.plan_json,
@@ -74,10 +87,6 @@ class BringUpShelf:
             "chapters": sorted(kept.chapters),
         }
         await self._store.save_document(KIND, kept.run_id, json.dumps(data).encode())
-        found = await self.all()
-        undone = [one for one in found if one.is_undone]
-        for old in {one.run_id for one in (*found[MAX_KEPT:], *undone[MAX_UNDONE:])}:
-            await self._store.remove_document(KIND, old)
 
     async def newest(self) -> KeptBringUp | None:
         """The one that was begun last. Raises StoreError."""

@@ -39,7 +39,7 @@ RUN = "/run/sparkdesk"
 STATE, LOCK = RUN + "/trial.json", RUN + "/trial.lock"
 NETDEV, FORMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}\Z"), re.compile(r"(absent|unknown|[0-9a-f]{64})\Z")
 MAX_YAML_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 16, 16
-GENERATE_S, LOOK_S, LOCK_S, MAX_TRIAL_S, POLL_S, MAX_PAUSE_S = 20.0, 5.0, 60.0, 3600.0, 0.1, 60.0
+LOOK_S, LOCK_S, MAX_TRIAL_S, POLL_S, MAX_PAUSE_S = 5.0, 60.0, 3600.0, 0.1, 60.0
 HINDRANCES = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, struct.error)
 
 TYPE_CHECKING = False
@@ -58,7 +58,6 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def wait_until(limit_s: float, is_so: Callable[[], object]) -> None: ...
     def refuse_ports_in_use(wanted: Record) -> None: ...
     def waiting_for_link(wanted: Record, ports: Dict[str, Record]) -> List[str]: ...
-    def netplan(words: List[str], limit_s: float) -> str: ...
     def apply_netplan(
         ours: Iterable[str], items: Iterable[str], apply: Callable[[], str] = str
     ) -> Tuple[str, List[str], List[str]]: ...
@@ -90,6 +89,7 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
 
     # netplan_units.py, likewise.
     def refuse_pending_edits(ours: Collection[str]) -> str: ...
+    def refuse_bad_files() -> None: ...
 
     NEVER_APPLIED = STILL_WAITS = FIRST_APPLY = ""
 
@@ -244,13 +244,10 @@ def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Recor
             start_timer(token, ends_s, note, items)
             os.makedirs(os.path.dirname(TRIAL_FILE), exist_ok=True)
             write_file(TRIAL_FILE, yaml)
-            failure = netplan(["generate"], GENERATE_S)
-            if failure:
-                raise TrialError(failure + ". Nothing was applied", "Mend the file that it names, then look again.")
+            refuse_bad_files()
         except TrialError:
             put_files_back(note)
             remove(STATE)  # the timer ends by this
-            netplan(["generate"], GENERATE_S)
             raise
         apply_trial(note, wanted, items)
     left_s, words = ends_s - time.clock_gettime(time.CLOCK_BOOTTIME), [*describe_waiting(wanted, read_ports()), *said]

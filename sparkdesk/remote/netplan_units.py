@@ -29,6 +29,7 @@ ASIDE, ASIDE_S = "/run/sparkdesk", 20.0
 SOURCES = ("etc/netplan", "run/netplan", "lib/netplan", "usr/lib/netplan")
 NETWORKD, NETWORK_MANAGER = "run/systemd/network", "run/NetworkManager/system-connections"
 PREFIXES = {NETWORKD: "10-netplan-", NETWORK_MANAGER: "netplan-"}
+SYSTEM = "/usr/"
 # What makes the units: "configure" since netplan 1.2, whose "generate" is systemd's alone. Source: netplan, pull 552.
 GENERATORS = tuple(
     "%s/netplan/%s" % (folder, name)
@@ -48,10 +49,11 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     Record = Dict[str, Any]
 
     # net_state.py, which ran before in the same interpreter.
+    ENV: Dict[str, str] = {}
+
     class TrialError(Exception): ...
 
-    APPLY_S = 0.0
-
+    def apply_files() -> str: ...
     def netplan(words: List[str], limit_s: float, program: str = "netplan") -> str: ...
     def run(argv: List[str], limit_s: float) -> Tuple[int, str, str]: ...
     def plain(text: str) -> str: ...
@@ -86,6 +88,12 @@ def read_units(root: str) -> Dict[str, bytes]:
     }
 
 
+def generator() -> str:
+    """What makes the units of the netplan that we call; "" where that is not the system's own, or has none there."""
+    found = os.path.realpath(shutil.which("netplan", path=ENV["PATH"]) or "")
+    return next((path for path in GENERATORS if found.startswith(SYSTEM) and os.access(path, os.X_OK)), "")
+
+
 @contextlib.contextmanager
 def made_aside() -> Iterator[str]:
     """A folder with what netplan makes of the files as they are now. Raises TrialError where that cannot be done."""
@@ -97,16 +105,28 @@ def made_aside() -> Iterator[str]:
             for name, data in read_folder("/" + folder, "", ".yaml").items():
                 with open(os.open(os.path.join(root, folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
                     file.write(data)
-        program = next((path for path in GENERATORS if os.access(path, os.X_OK)), "")
+        program = generator()
         failure = netplan(([] if program else ["generate"]) + ["--root-dir", root], ASIDE_S, program or "netplan")
         if failure:
-            raise TrialError(failure, "Look at netplan's files on the node.")
+            raise TrialError(failure.replace(root, ""), "Look at netplan's files on the node.")
         yield root
     except OSError as error:
         words = "what netplan's files say cannot be made aside: %s" % plain(str(error))
         raise TrialError(words, "Look at netplan's files on the node.") from error
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def refuse_bad_files() -> None:
+    """What netplan makes of the files is seen aside: `netplan generate` would leave nothing for an apply to tell
+    networkd (net_state.apply_files). Raises TrialError."""
+    try:
+        with made_aside():
+            pass
+    except TrialError as error:
+        raise TrialError(
+            error.args[0] + ". Nothing was applied", "Mend the file that it names, then look again."
+        ) from None
 
 
 def port_of_unit(path: str, data: bytes) -> str:
@@ -174,7 +194,7 @@ def apply_former(ours: Collection[str], words: List[str]) -> str:
             return ""
         except (TrialError, OSError):
             words.append("an edit of netplan's files that was never applied went in with it: %s" % pending)
-    return netplan(["apply"], APPLY_S)
+    return apply_files()
 
 
 def apply_ours_alone(ours: Collection[str]) -> None:

@@ -41,6 +41,7 @@ class Netplan:
             NETWORK_MANAGER=self.names["nm"],
             PREFIXES={self.names["networkd"]: "10-netplan-", self.names["nm"]: "netplan-"},
             LINKS=str(root / "links"),
+            SYSTEM=str(root),
             GENERATORS=(str(root / "bin/configure"), str(root / "bin/generate")),
             ASIDE=str(root / "aside"),
             ENV=dict(os.environ, PATH=f"{root}/bin:{os.environ['PATH']}"),
@@ -135,7 +136,7 @@ def test_an_undo_that_cannot_do_so_applies_everything_and_says_so(node: Netplan,
         (node.root / "lame-networkctl").touch()
     words: list[str] = []
     assert node.programs["apply_former"]({"cx7"}, words) == ""
-    assert node.said()[-1] == "netplan apply"
+    assert node.said()[-2:] == ["netplan apply", "networkctl reload"]
     assert words[0].startswith("an edit of netplan's files that was never applied went in with it: lan0")
 
 
@@ -145,15 +146,28 @@ def test_the_generator_is_called_by_itself_for_netplan_generate_would_hide_every
         file.write(f"cp -r {node.root}/made/. /\n")
     node.makes("10-netplan-mgmt.network", MANAGEMENT.replace(".31", ".32"))
     assert [words.partition(" ")[0] for words in node.programs["pending_edits"]({"cx7"})] == ["lan0"]
+    node.programs["SYSTEM"] = "/usr/"
+    assert node.programs["generator"]() == "", "of a netplan that is not the system's nothing is known"
+    node.programs["SYSTEM"] = str(node.root)
     (node.root / "lame-generate").touch()
     with pytest.raises(node.programs["TrialError"], match="netplan generate failed: no such option"):
         node.programs["pending_edits"]({"cx7"})
 
 
+def test_files_that_netplan_refuses_are_refused_without_a_unit_where_services_read(node: Netplan) -> None:
+    (node.root / "lame-netplan").touch()
+    with pytest.raises(node.programs["TrialError"], match=r"no such option\. Nothing was applied"):
+        node.programs["refuse_bad_files"]()
+    (node.root / "lame-netplan").unlink()
+    node.programs["refuse_bad_files"]()
+    assert not list(node.root.glob("aside*"))
+    assert not [line for line in node.said() if line.startswith(("netplan generate", "netplan apply"))]
+
+
 def test_an_undo_without_an_edit_of_others_is_a_plain_apply(node: Netplan) -> None:
     words: list[str] = []
     assert node.programs["apply_former"]({"cx7"}, words) == ""
-    assert (node.said()[-1], words) == ("netplan apply", [])
+    assert (node.said()[-2:], words) == (["netplan apply", "networkctl reload"], [])
 
 
 def test_what_networkds_files_give_a_port_is_read_from_the_file_that_it_uses(node: Netplan) -> None:

@@ -116,3 +116,41 @@ def test_the_copy_has_the_bytes_and_the_time_of_the_kept_file_and_is_of_no_other
     programs["write_copy"](hashlib.sha256(b"ours").hexdigest())
     assert (copy.read_bytes(), copy.stat().st_mtime_ns) == (b"ours", kept.stat().st_mtime_ns)
     assert copy.stat().st_mode & 0o777 == 0o644
+
+
+NEW = b"network:\n  version: 2\n  ethernets:\n    cx7:\n      mtu: 9000\n"
+HEAD = "# ours\nnetwork:\n  version: 2\n  ethernets:\n"
+OURS = "    cx7:\n      mtu: 1400\n"
+OTHER = "    cx8:\n      mtu: 1500\n      addresses: [10.1.1.1/24]\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "added", "words"),
+    [
+        ("", "", ""),
+        (HEAD + OURS, "", ""),
+        (HEAD + OURS + "# by hand\n" + OTHER, OTHER, "what {} says of cx8 stays in it"),
+        (HEAD + OTHER + OURS, OTHER, "what {} says of cx8 stays in it"),
+        ("network: {version: 2}\n", "", "what {} said was not understood, and is replaced"),
+        (HEAD + OTHER + "  bridges: {}\n", "", "what {} said was not understood, and is replaced"),
+    ],
+)
+def test_the_lines_of_ports_that_a_plan_does_not_name_stay(
+    programs: dict[str, Any], kept: str, added: str, words: str
+) -> None:
+    path = Path(programs["KEPT_FILE"])
+    if kept:
+        path.write_text(kept)
+    assert programs["with_other_lines"](NEW, {"cx7": {}}) == (NEW + added.encode(), words.format(path))
+    assert programs["with_other_lines"](NEW, {"cx7": {}, "cx8": {}})[0] == NEW, "a port of the plan is the plan's"
+
+
+def test_a_file_with_others_lines_beside_is_the_planned_one_and_no_other_is(programs: dict[str, Any]) -> None:
+    planned, kept = hashlib.sha256(NEW).hexdigest(), hashlib.sha256(b"more").hexdigest()
+    add_note(programs, "a1", planned=planned, kept=kept)
+    is_planned = programs["is_planned"]
+    assert is_planned("a1", NEW, planned) is True
+    assert is_planned("a1", b"more", planned) is True
+    assert is_planned("a1", b"other", planned) is False
+    assert is_planned("a1", b"more", kept[::-1]) is False
+    assert is_planned("b2", b"more", planned) is False

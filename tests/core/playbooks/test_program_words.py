@@ -54,7 +54,7 @@ def test_what_is_told_is_in_the_programs() -> None:
         "/var/lib/sparkdesk/link_trial",
         "TRIAL_FILE",
         "KEPT_FILE",
-        '"generate"',
+        "refuse_bad_files",
         "be_timer",
         "was changed since",
     ):

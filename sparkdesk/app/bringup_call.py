@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.bringup.state import BringUpState, Phase, Trial
 from ui import text
 from ui.bringup.outline import CHAPTERS, current_chapter
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 PAGE = "bringup"
 ANSWER, SHOW = "Answer", "Show"
 _AT_WORK = (Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
-_RESTORES = "Without an answer the node restores itself."
 
 
 def badge_of(state: BringUpState) -> str:
@@ -29,14 +28,19 @@ def badge_of(state: BringUpState) -> str:
     return "undo" if state.phase is Phase.UNDOING else f"{CHAPTERS.index(current_chapter(state)) + 1}/{len(CHAPTERS)}"
 
 
+def _restores(trial: Trial) -> str:
+    """By the clock on the wall: what is said here stands still."""
+    return f"A network is tried there. Without an answer it restores itself at {text.time_of_day(trial.ends_ms)}."
+
+
 class BringUpCall:
     """`restore_badge`: shows at "Cluster" again what else stands there."""
 
     def __init__(self, desktop: Desktop, restore_badge: Callable[[], None]) -> None:
         self._desktop = desktop
         self._restore_badge = restore_badge
-        self._asked: tuple[str, ...] = ()
-        """The questions that stand."""
+        self._asked: tuple[tuple[str, str], ...] = ()
+        """The questions that stand, the most pressing first, and what comes without an answer."""
         self._state = BringUpState()
         self._badge = ""
         self._failure: tuple[str, str] | None = None
@@ -54,7 +58,11 @@ class BringUpCall:
 
     def _take(self, state: BringUpState) -> None:
         before, self._state = self._state, state
-        asked = tuple(text.one_line(trial.question, 300) for trial in state.trials if trial.question)
+        asked = tuple(
+            (text.one_line(trial.question, 300), _restores(trial))
+            for trial in sorted(state.trials, key=lambda trial: trial.ends_ms)
+            if trial.question
+        )
         if before.phase in _AT_WORK and state.phase not in _AT_WORK:
             self._tell_end(state)
         elif state.phase in _AT_WORK:
@@ -63,9 +71,9 @@ class BringUpCall:
             return
         new = [question for question in asked if question not in self._asked]
         self._asked = asked
-        for question in new:
+        for question, words in new:
             if self._desktop.window.page_key() != PAGE:
-                self._desktop.keep_notice("warn", question, _RESTORES, page=PAGE)
+                self._desktop.keep_notice("warn", question, words, page=PAGE)
         self._show()
 
     def _tell_end(self, state: BringUpState) -> None:
@@ -89,8 +97,7 @@ class BringUpCall:
         if not is_away:
             self._failure = None
         if self._asked and is_away:
-            words = "A network is tried there; without an answer it restores itself soon."
-            self._say("warn", self._asked[0], words, ANSWER)
+            self._say("warn", *self._asked[0], ANSWER)
         elif self._failure is not None:
             self._say("crit", *self._failure, SHOW)
         elif self._told and banner.title() == self._told:

@@ -11,6 +11,7 @@ from sparkdesk.core.bringup.state import BringUpState, Phase, Trial
 from tests.app.adding import click
 from tests.app.desk import play, until
 from tests.app.picture import take_pictures
+from ui import text
 from ui.widgets.button import Button
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
@@ -54,6 +55,7 @@ def test_a_question_calls_a_person_back_from_every_other_page(app: QApplication)
         item = window.sidebar.item("cluster")
         assert item is not None
         assert (window.banner().title(), item.badge()) == (QUESTION, "1")
+        assert f"restores itself at {text.time_of_day(trial.ends_ms)}." in window.banner().accessibleName()
         await take_pictures(desktop, "bringup-call")
         assert window.shell.notices[0].title == QUESTION
         (button,) = [each for each in window.banner().findChildren(Button) if each.text() == "Answer"]

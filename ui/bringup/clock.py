@@ -36,14 +36,16 @@ class ClockFace:
 
     @property
     def line(self) -> str:
-        """The small form, while SparkDesk decides by itself."""
+        """The small form, while SparkDesk decides by itself, or another node is asked about in the large one."""
         if self.left_s <= 0:
             return f"{self.name} restores itself now"
+        if self.question:
+            return f"{self.name} waits for your answer, and restores itself in {self.left_words}"
         return f"{self.name} restores itself in {self.left_words} unless kept"
 
 
 def faces(trials: Sequence[Trial], names: Mapping[str, str], now_ms: int) -> tuple[ClockFace, ...]:
-    """The trials, those with a question first."""
+    """The trials, those with a question first, and of these the one that has the least time."""
     found = [
         ClockFace(
             trial.node_id,
@@ -54,4 +56,4 @@ def faces(trials: Sequence[Trial], names: Mapping[str, str], now_ms: int) -> tup
         )
         for trial in trials
     ]
-    return tuple(sorted(found, key=lambda face: not face.question))
+    return tuple(sorted(found, key=lambda face: (not face.question, face.left_s if face.question else 0.0)))

@@ -38,6 +38,13 @@ CHIPS: dict[CellState, tuple[ChipKind, str]] = {
 }
 
 
+def _head_of(evidence: Evidence) -> str:
+    """What the box holds: of a cell that the plan changes also what comes, and what should be known of it."""
+    if evidence.is_to_write:
+        return "The file"
+    return "More on it" if evidence.cell.step_ids else "What was read"
+
+
 class EvidencePanel(QWidget):
     """Lies in a drawer. `shut` asks for it to be closed."""
 
@@ -97,7 +104,7 @@ class EvidencePanel(QWidget):
         self.remedy.setText(wrap_line(cell.remedy, 1000))
         self.remedy.setVisible(bool(cell.remedy))
         self.unverified.setVisible(evidence.row.is_unverified)
-        self._read_head.setText("What will be written" if evidence.is_to_write else "What was read")
+        self._read_head.setText(_head_of(evidence))
         self.read.setAccessibleName(self._read_head.text())
         read = make_plain(cell.evidence, max_chars=MAX_CHARS)
         if read != self.read.toPlainText():

@@ -95,7 +95,7 @@ _COUNTED: Final = (
     ((CellState.FAIL,), "failed", "failed"),
     ((CellState.WARN,), "warning", "warnings"),
     ((CellState.UNREAD,), "not read", "not read"),
-    ((CellState.PLANNED,), "will be changed", "will be changed"),
+    ((CellState.PLANNED,), "to be put right", "to be put right"),
     ((CellState.RUNNING,), "running", "running"),
     ((CellState.WAITING,), "to come", "to come"),
     ((CellState.SKIPPED,), "skipped", "skipped"),

@@ -214,7 +214,7 @@ def _proof(state: BringUpState) -> tuple[str, ChapterMark]:
 
 def _finish(state: BringUpState) -> tuple[str, ChapterMark]:
     if state.phase is Phase.DONE:
-        return ("report saved" if state.report_paths else "report not saved yet"), "done"
+        return ("report saved", "done") if state.report_paths else ("report not saved yet", "todo")
     return "report and undo", "todo"
 
 

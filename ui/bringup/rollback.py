@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
@@ -23,6 +23,8 @@ from ui.widgets.paint import pen, write
 
 RING = 116
 MOST_LINES = 4
+SETTLE_MS = 500
+"""So long after another node has come to a button's place a press is taken for one that was meant for the former."""
 
 
 class Ring(QWidget):
@@ -67,6 +69,7 @@ class RollbackCard(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._node_id = ""
+        self._settling = QTimer(self, interval=SETTLE_MS, singleShot=True)
         self.ring = Ring()
         self.question = Label("", "body_medium", "text", is_wrapped=True)
         self.more = Label("", "label", "text3", is_wrapped=True)
@@ -75,8 +78,8 @@ class RollbackCard(Card):
         self._way = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._build()
         self.set_state("warn")
-        self.keep.clicked.connect(lambda: self.answered.emit(self._node_id, True))
-        self.roll_back.clicked.connect(lambda: self.roll_back_asked.emit(self._node_id))
+        self.keep.clicked.connect(partial(self._answer, True))
+        self.roll_back.clicked.connect(partial(self._answer, False))
         self.setVisible(False)
 
     def _build(self) -> None:
@@ -116,6 +119,8 @@ class RollbackCard(Card):
         if face is None:
             self._node_id = ""
             return
+        if self._node_id not in ("", face.node_id):
+            self._settling.start()
         self._node_id = face.node_id
         self.ring.show_face(face)
         self.question.setText(wrap_line(face.question))
@@ -125,31 +130,51 @@ class RollbackCard(Card):
             self.keep.updateGeometry()
         self.keep.setEnabled(face.left_s > 0)
 
+    def _answer(self, keeps: bool, _is_on: bool = False) -> None:
+        if self._settling.isActive():
+            return
+        if keeps:
+            self.answered.emit(self._node_id, True)
+        else:
+            self.roll_back_asked.emit(self._node_id)
+
 
 class _Line(QWidget):
-    """One trial in its small form."""
+    """One trial in its small form; it can be kept from here where a person must say so."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.words = Label("", "dense", "text")
         self.roll_back = Button("Roll back now", icon="undo-2", is_small=True)
+        self.keep = Button("Keep", icon="check", is_small=True)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 6, 4)
         row.setSpacing(8)
         row.addWidget(IconLabel("timer", "warn", size=14))
         row.addWidget(self.words)
         row.addStretch(1)
+        row.addWidget(self.keep)
         row.addWidget(self.roll_back)
+
+    def show_face(self, face: ClockFace) -> None:
+        """Show another moment."""
+        self.words.setText(face.line)
+        self.keep.setVisible(bool(face.question))
+        self.keep.setEnabled(face.left_s > 0)
+        for button in (self.keep, self.roll_back):
+            button.setAccessibleName(f"{button.text()}, {face.name}")
 
 
 class RollbackLines(Card):
-    """The small form, a line a node."""
+    """The small form, a line a node. Its signals are those of the card."""
 
+    answered = Signal(str, bool)
     roll_back_asked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._node_ids: tuple[str, ...] = ()
+        self._settling = QTimer(self, interval=SETTLE_MS, singleShot=True)
         self.lines: list[_Line] = []
         self._column = self.column(spacing=0, margins=(1, 1, 1, 1))
         self.more = Label("", "label", "text3")
@@ -164,10 +189,12 @@ class RollbackLines(Card):
         self.setVisible(bool(faces))
         node_ids = tuple(face.node_id for face in faces[:MOST_LINES])
         if node_ids != self._node_ids:
+            if self._node_ids:
+                self._settling.start()
             self._node_ids = node_ids
             self._make_lines()
         for line, face in zip(self.lines, faces, strict=False):
-            line.words.setText(face.line)
+            line.show_face(face)
         rest = len(faces) - len(self.lines)
         self.more.setText(f"and {rest} more {'node' if rest == 1 else 'nodes'}" if rest > 0 else "")
         self.more.setVisible(rest > 0)
@@ -180,9 +207,15 @@ class RollbackLines(Card):
         self.lines = []
         for node_id in self._node_ids:
             line = _Line()
-            line.roll_back.clicked.connect(partial(self._ask, node_id))
+            line.roll_back.clicked.connect(partial(self._answer, node_id, False))
+            line.keep.clicked.connect(partial(self._answer, node_id, True))
             self._column.insertWidget(len(self.lines), line)
             self.lines.append(line)
 
-    def _ask(self, node_id: str, _is_on: bool = False) -> None:
-        self.roll_back_asked.emit(node_id)
+    def _answer(self, node_id: str, keeps: bool, _is_on: bool = False) -> None:
+        if self._settling.isActive():
+            return
+        if keeps:
+            self.answered.emit(node_id, True)
+        else:
+            self.roll_back_asked.emit(node_id)

@@ -108,6 +108,7 @@ class BringUpPage(QWidget):
         self.panel = EvidencePanel(model.name_of)
         self.drawer = Drawer(self, width=EVIDENCE_WIDTH)
         self._row = QHBoxLayout()
+        self._column = QVBoxLayout()
         self._lower = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._right = QVBoxLayout()
         self._stack = QStackedWidget()
@@ -127,7 +128,8 @@ class BringUpPage(QWidget):
         self._row.addWidget(self.simulated)
         self._row.addWidget(self.chip)
         self._row.addWidget(self.close_button)
-        column = QVBoxLayout(self)
+        column = self._column
+        self.setLayout(column)
         edge = theme.PAGE_PADDING
         column.setContentsMargins(edge, edge, edge, edge)
         column.setSpacing(theme.GAP)
@@ -187,8 +189,8 @@ class BringUpPage(QWidget):
         self.proof.save_asked.connect(self.save_asked)
         self.side.manifest.clicked.connect(lambda: self.open_manifest())
         self.side.undo.clicked.connect(lambda: self.open_manifest(shows_undo=True))
-        self.clock.answered.connect(self.answered)
         for part in (self.clock, self.lines):
+            part.answered.connect(self.answered)
             part.roll_back_asked.connect(self.roll_back_asked)
 
     # What the person does -----------------------------------------------------------------------------------------
@@ -331,9 +333,9 @@ class BringUpPage(QWidget):
         self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
         if is_narrow and self._lower.indexOf(self.clock) >= 0:
             self._lower.removeWidget(self.clock)
-            self._right.insertWidget(0, self.clock)
+            self._column.insertWidget(self._column.indexOf(self._stack), self.clock)  # it never scrolls out of sight
         elif not is_narrow and self._lower.indexOf(self.clock) < 0:
-            self._right.removeWidget(self.clock)
+            self._column.removeWidget(self.clock)
             self._lower.addWidget(self.clock)
 
     def _refresh_soon(self) -> None:

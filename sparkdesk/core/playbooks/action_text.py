@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 
+from sparkdesk.core.command import Command
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.job import show_command
 from sparkdesk.core.playbooks.program_words import what_it_does
@@ -29,6 +30,7 @@ from sparkdesk.core.step import (
 )
 
 WIDTH_CHARS = 72
+_BREAK = " \\\n  "
 _PUSHED = {"file": "the file", "folder": "the folder", "image": "the image", "repo": "the model files of"}
 
 NodeName = Callable[[str], str]
@@ -53,19 +55,19 @@ def _describe(action: Action, name_of: NodeName) -> str:
     match action:
         case Run(command=command, stdin=stdin):
             fed = f"  # with {len(stdin):,} bytes on standard input" if stdin else ""
-            return show_command(command) + fed
+            return _shown(command) + fed
         case PutFile(path=path, content=content, mode=mode):
             return f"write {path} ({len(content):,} bytes, mode {mode:o})"
         case Wait(command=command, every_s=every_s, timeout_s=timeout_s, on_cancel=on_cancel):
             often = f"# every {every_s:g} s, for at most {_time(timeout_s)}, until it is so:"
             asked = f"\n# when that cannot be told, ask: {action.ask}" if action.ask else ""
-            end = asked if on_cancel is None else f"\n# when it is cancelled:\n{show_command(on_cancel)}{asked}"
-            return f"{often}\n{show_command(command)}{end}"
+            end = asked if on_cancel is None else f"\n# when it is cancelled:\n{_shown(on_cancel)}{asked}"
+            return f"{often}\n{_shown(command)}{end}"
         case Follow(command=command, timeout_s=timeout_s):
-            return f"# follow its output, for at most {_time(timeout_s)}:\n{show_command(command)}"
+            return f"# follow its output, for at most {_time(timeout_s)}:\n{_shown(command)}"
         case Serve(node=node, server=server, client=client):
             where = make_line(name_of(node), max_chars=64)
-            return f"# on {where}:\n{show_command(server)}\n# here, meanwhile:\n{show_command(client)}"
+            return f"# on {where}:\n{_shown(server)}\n# here, meanwhile:\n{_shown(client)}"
         case Reconnect(timeout_s=timeout_s):
             return f"wait for the node to come back, for at most {_time(timeout_s)}"
         case Confirm(question=question):
@@ -80,9 +82,24 @@ def _describe(action: Action, name_of: NodeName) -> str:
             return f"close the connection and sign in anew, within {_time(timeout_s)}"
         case Relay(node=node, source=source, reader=reader, target=target):
             read = f"# on {make_line(name_of(node), max_chars=64)} (what it prints must pass the reader {reader}):"
-            return f"{read}\n{show_command(source)}\n# here, with that on standard input:\n{show_command(target)}"
+            return f"{read}\n{_shown(source)}\n# here, with that on standard input:\n{_shown(target)}"
         case Push(source=source, path=path, kind=kind):
             return f"send {_PUSHED[kind]} {source} from this computer to {path}, going on from what is there"
+
+
+def _shown(command: Command) -> str:
+    """The command, with as many of its options on a line as have room there."""
+    whole = show_command(command)
+    if any(_BREAK in word for word in (*command.argv, *command.env.values())):
+        return whole  # a break may be of a word
+    lines: list[str] = []
+    for piece in whole.split(_BREAK):
+        now, more = (lines[-1] if lines else "").rpartition("\n")[2], piece.partition("\n")[0]
+        if lines and len(now) + 1 + len(more) <= WIDTH_CHARS:
+            lines[-1] += f" {piece}"
+        else:
+            lines.append(piece)
+    return _BREAK.join(lines)
 
 
 def _time(seconds: float) -> str:

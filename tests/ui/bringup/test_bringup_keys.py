@@ -137,3 +137,57 @@ def test_the_page_goes_to_the_proof_by_itself_when_it_begins(dressed: object) ->
 def test_a_past_verdict_wears_no_chip(dressed: object) -> None:
     _, page = shown(story.planned())
     assert page.verdict.isHidden()
+
+
+def test_a_question_is_in_sight_wherever_a_small_page_was_scrolled_to(dressed: object) -> None:
+    desk, page = shown(real_story.proving(), NARROW)
+    page.area.verticalScrollBar().setValue(page.area.verticalScrollBar().maximum())
+    desk.state.set(real_story.asking())
+    assert wait_for(page.clock.keep.isVisible)
+    assert wait_for(lambda: 0 < bottom(page, page.clock.keep) <= page.height())
+    assert not page.clock.keep.visibleRegion().isEmpty()
+
+
+def test_every_button_lies_inside_the_page_right_after_the_window_has_grown(dressed: object) -> None:
+    _, page = shown(real_story.asking(), NARROW)
+    assert wait_for(page.clock.keep.isVisible)
+    page.window().resize(*WIDE)
+    page.resize(*WIDE)
+    # Less than the clock's tick: nothing else would place the parts anew.
+    assert wait_for(lambda: not page.proof.isVisible() and right(page, page.clock.keep) <= page.width(), 900)
+
+
+def right(page: BringUpPage, widget: QWidget) -> int:
+    """The right edge of a widget, on the page."""
+    return widget.mapTo(page, QPoint(widget.width(), 0)).x()
+
+
+def test_of_several_nodes_that_ask_the_one_with_the_least_time_comes_first_and_each_can_be_kept(
+    dressed: object,
+) -> None:
+    trials = [real_story.trial(node, left, is_asking=True) for node, left in (("n2", 50.0), ("n3", 9.0))]
+    _, page = shown(real_story.running(*trials))
+    asked: list[tuple[str, bool]] = []
+    page.answered.connect(lambda node, keeps: asked.append((node, keeps)))
+    page.roll_back_asked.connect(lambda node: asked.append((node, False)))
+    assert wait_for(page.clock.keep.isVisible)
+    assert page.clock.keep.text() == "Keep on spark-afe0"
+    (line,) = page.lines.lines
+    assert line.words.text() == "spark-bd26 waits for your answer, and restores itself in 0:50"
+    QTest.mouseClick(line.keep, Qt.MouseButton.LeftButton)
+    assert asked == [("n2", True)]
+
+
+def test_a_press_that_was_meant_for_another_node_does_nothing(dressed: object) -> None:
+    desk, page = shown(real_story.running(real_story.trial("n2", 50.0, is_asking=True)))
+    asked: list[tuple[str, bool]] = []
+    page.answered.connect(lambda node, keeps: asked.append((node, keeps)))
+    assert wait_for(page.clock.keep.isVisible)
+    page.clock._settling.setInterval(60_000)
+    desk.state.set(real_story.running(real_story.trial("n3", 50.0, is_asking=True)))
+    assert wait_for(lambda: page.clock.keep.text() == "Keep on spark-afe0")
+    QTest.mouseClick(page.clock.keep, Qt.MouseButton.LeftButton)
+    assert asked == []
+    page.clock._settling.stop()
+    QTest.mouseClick(page.clock.keep, Qt.MouseButton.LeftButton)
+    assert asked == [("n3", True)]

@@ -325,7 +325,7 @@ def test_images_that_come_to_light_later_leave_what_was_done_in_sight(state: Bri
 def test_the_commands_of_a_chapter_are_those_of_the_plan() -> None:
     model = make_model(story.planned())
     shown = model.commands(Chapter.DOCKER, "node1")
-    assert "usermod \\\n  -aG docker" in shown.text
+    assert "\nusermod -aG docker nvidia\n" in shown.text
     assert "spark-5c2d" not in shown.text
     assert "gpasswd" in model.commands(Chapter.DOCKER, "", is_undo=True).text
     assert "\nping " in model.commands(Chapter.PROOF, "").text
@@ -483,3 +483,8 @@ def test_an_image_is_named_short_where_no_other_is_called_so() -> None:
     assert {row.title for row in rows} == {"NCCL in vllm:26.05-py3", "NCCL in pytorch:26.05-py3"}
     assert {row.image for row in rows} == set(real_story.IMAGES)
     assert all(row.image in row.spoken for row in rows)
+
+
+def test_a_report_that_is_not_saved_yet_has_no_tick() -> None:
+    unsaved = replace(story.done(), report_paths=())
+    assert (marks(story.done())["finish"], marks(unsaved)["finish"]) == ("done", "todo")

@@ -5,6 +5,7 @@ The one rule: it only shows; what can be taken back is told by the run.
 
 from __future__ import annotations
 
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -60,7 +61,10 @@ class SideCard(Card):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        # In a low window the chapters matter more; the dialog of the manifest says the same.
+        QTimer.singleShot(0, self, self._show_promise)  # a layout that is under way would not take it in
+
+    def _show_promise(self) -> None:
+        """In a low window the chapters matter more; the dialog of the manifest says the same."""
         self.promise.setVisible(self.height() >= PROMISE_FROM_PX)
 
     def set_narrow(self, *, is_narrow: bool) -> None:

@@ -108,7 +108,7 @@ class BringUpPage(QWidget):
         self.panel = EvidencePanel(model.name_of)
         self.drawer = Drawer(self, width=EVIDENCE_WIDTH)
         self._row = QHBoxLayout()
-        self._column = QVBoxLayout()
+        self._over = QVBoxLayout()
         self._lower = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._right = QVBoxLayout()
         self._stack = QStackedWidget()
@@ -128,8 +128,7 @@ class BringUpPage(QWidget):
         self._row.addWidget(self.simulated)
         self._row.addWidget(self.chip)
         self._row.addWidget(self.close_button)
-        column = self._column
-        self.setLayout(column)
+        column = QVBoxLayout(self)
         edge = theme.PAGE_PADDING
         column.setContentsMargins(edge, edge, edge, edge)
         column.setSpacing(theme.GAP)
@@ -167,7 +166,9 @@ class BringUpPage(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.GAP)
         row.addWidget(self.side)
-        row.addWidget(self.area, 1)
+        self._over.setSpacing(theme.GAP)
+        self._over.addWidget(self.area, 1)
+        row.addLayout(self._over, 1)
         return body
 
     def _wire(self) -> None:
@@ -333,9 +334,9 @@ class BringUpPage(QWidget):
         self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
         if is_narrow and self._lower.indexOf(self.clock) >= 0:
             self._lower.removeWidget(self.clock)
-            self._column.insertWidget(self._column.indexOf(self._stack), self.clock)  # it never scrolls out of sight
+            self._over.insertWidget(0, self.clock)  # it never scrolls out of sight
         elif not is_narrow and self._lower.indexOf(self.clock) < 0:
-            self._column.removeWidget(self.clock)
+            self._over.removeWidget(self.clock)
             self._lower.addWidget(self.clock)
 
     def _refresh_soon(self) -> None:

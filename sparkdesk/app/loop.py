@@ -14,6 +14,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Any
 
@@ -25,6 +26,8 @@ from ui.collector import collecting_here
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_TASKS_TIMEOUT_S = 5.0
+THREADS = 10
+"""At most, for work that would hold the loop."""
 ROUNDS = 3
 """Of calls that ask for others to be called at once, in one turn of Qt's loop: between two turns the window paints."""
 LAST_TURNS = 20 * ROUNDS
@@ -147,7 +150,9 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
     qasync keeps a cancelled call and its timer until it would have been due. Every token of an answer is waited for
     with a limit of a minute: at 200 a second 12,000 timers would stand at any time. And it makes a notifier anew each
     time a connection reads on, which is with every token too, and with each of them PySide loses count of None.
-    And it makes a timer for each call that is due at once, of which a token took five.
+    And it makes a timer for each call that is due at once, of which a token took five. And its threads are objects of
+    Qt's, ten at once and ten more with the next loop, which PySide ends when it likes, or never: here they are Python's
+    own, made when there is work, and gone when the loop is closed.
     """
 
     def __init__(self, app: QApplication) -> None:
@@ -158,6 +163,7 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
         self._readers: dict[int, _Reader] = {}
         """By number. They stay: the next connection gets the number of one that was closed."""
         super().__init__(app)
+        self.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="loop"))
 
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import threading
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QThread, QTimer
 from PySide6.QtWidgets import QApplication
 
 from sparkdesk.app.loop import Loop, run_in_loop
@@ -202,3 +204,20 @@ def test_a_connection_whose_closing_takes_some_turns_is_closed_at_the_end(app: Q
     assert run_in_loop(app, main) == 0
     assert here is not None
     assert here.fileno() == -1
+
+
+def test_work_in_a_thread_leaves_no_thread_behind_and_none_of_it_is_an_object_of_qt(app: QApplication) -> None:
+    def count() -> int:
+        return sum(isinstance(each, QThread) for each in gc.get_objects())
+
+    before, threads = count(), list[threading.Thread]()
+
+    async def main() -> int:
+        for _ in range(3):
+            threads.append(await asyncio.to_thread(threading.current_thread))
+        assert count() == before
+        return 0
+
+    assert run_in_loop(app, main) == 0
+    assert threading.main_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)

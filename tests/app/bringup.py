@@ -29,7 +29,7 @@ from ui.bringup.manifest_dialog import ManifestDialog
 from ui.bringup.view import BringUpPage
 from ui.playbook.question import SudoDialog
 
-RUN_TIMEOUT_S = 170.0
+RUN_TIMEOUT_S = 300.0
 SETTLE_S = 1.2
 """By then whatever the page asks for by itself is under way."""
 LOOK = "ls -A /etc/netplan /run/netplan ~/.ssh 2>/dev/null; id -nG; getent group docker; stat -c %a ~; ip -o -4 addr"

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
+from sparkdesk.core.bringup.left_behind import left_behind
 from sparkdesk.core.bringup.markdown import block, bullets, sentence, table, words
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
-from sparkdesk.core.bringup.outcome import node_words
+from sparkdesk.core.bringup.outcome import is_for_good, node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
@@ -35,10 +35,6 @@ from sparkdesk.core.step import Action, Keep, Playbook, PutFile, Run, Step
 from sparkdesk.core.step_json import playbook_to_data
 
 SCHEMA = 1
-BACKUPS = (
-    "The system's own backup files whose names end in - (such as /etc/group-) stay as they were written last; undo "
-    "does not touch them."
-)
 _STATE_WORDS = {
     CellState.PASS: "pass",
     CellState.WARN: "WARNING",
@@ -146,16 +142,14 @@ def plan_json(plan: BringUpPlan) -> bytes:
 
 def _head(state: BringUpState) -> list[str]:
     """How it ended and when, in one paragraph."""
-    told = _PHASE_WORDS.get(state.phase, "Under way")
     graded = [one for one in state.measurements if one.grade in (Grade.PASS, Grade.WARN, Grade.FAIL)]
     passed = sum(one.grade is Grade.PASS for one in graded)
     left = sum(one.grade is Grade.SKIPPED for one in state.measurements)
-    run = f"{told}. Started {_time(state.started_ms)}" + (f", ended {_time(state.ended_ms)}" if state.ended_ms else "")
     count = state.matrix.count
     checks = f"{count(CellState.PASS, CellState.DONE)} checks pass, {count(CellState.WARN)} warn, "
     checks += f"{count(CellState.FAIL)} failed, {count(CellState.UNREAD)} were not read"
     proof = f"{passed} of {len(graded)} measurements pass" + (f", {left} were left out" if left else "")
-    lines = [f"{run}.", "", f"{checks}; {proof}."]
+    lines = [_course(state), "", f"{checks}; {proof}."]
     if state.measurements:
         lines += ["", sentence(f"The proof: {verdict_words(state.measurements)}.")]
     if state.past_proof:
@@ -163,6 +157,21 @@ def _head(state: BringUpState) -> list[str]:
     for text in (state.message, state.remedy):
         lines += ["", sentence(text)] if text else []
     return lines
+
+
+def _course(state: BringUpState) -> str:
+    """How it stands and since when. A look starts nothing, so that a run which is still in sight tells its own time."""
+    begun_ms = state.started_ms or (state.run.started_ms if state.run is not None else 0)
+    begun = f"started {_time(begun_ms)}" if begun_ms else ""
+    if state.phase is Phase.PLANNED:
+        words = _PHASE_WORDS[state.phase] if state.run is None else "Read again; nothing was changed since"
+        read = f"read {_time(state.plan.made_ms)}" if state.plan is not None else ""
+        times = [read, f"the steps are those of the run before, {begun}" if begun else ""]
+    else:
+        words = _PHASE_WORDS.get(state.phase, "Under way")
+        times = [begun, f"ended {_time(state.ended_ms)}" if state.ended_ms else ""]
+    told = ", ".join(word for word in times if word)
+    return f"{words}. {told[:1].upper()}{told[1:]}." if told else f"{words}."
 
 
 def _time(t_ms: int) -> str:
@@ -246,11 +255,18 @@ def _steps(plan: BringUpPlan, run: RunView | None) -> list[str]:
     rows = []
     for number, step in enumerate(steps, start=1):
         view = run.step(step.id) if run is not None else None
-        end = _END_WORDS.get(view.state, view.state) if view is not None else "not begun"
+        end = _end_words(step, view.state) if view is not None else "not begun"
         is_bad = view is not None and view.state not in ("done", "unchanged", "undone")
         said = f"{view.text} {view.remedy}".strip() if view is not None and is_bad else ""
         rows.append((str(number), step.title, plan.names.get(step.node, step.node), end, said))
     return table(("No.", "Step", "Node", "End", "What it said"), rows)
+
+
+def _end_words(step: Step, state: str) -> str:
+    """How a step ended; an undo passes by what it takes nothing back of."""
+    if state == "undone" and not step.undo:
+        return "done; stays, by design" if is_for_good(step) else "done; nothing to take back"
+    return _END_WORDS.get(state, state)
 
 
 def _commands(playbook: Playbook, names: Mapping[str, str]) -> list[str]:
@@ -344,59 +360,6 @@ def _simulated(plan: BringUpPlan, measurements: Iterable[Measurement]) -> list[s
     if found:
         return [*lines, "Answered by stand-ins, not by hardware:", "", *bullets(found)]
     return lines or ["Nothing.", ""]
-
-
-# What undo leaves ----------------------------------------------------------------------------------------------------
-
-
-def left_behind(
-    playbook: Playbook, run: RunView | None, names: Mapping[str, str] = MappingProxyType({})
-) -> tuple[str, ...]:
-    """Sentences on what undo does not take back. Without a run: of all that the playbook would do. `names` of nodes by
-    their ids."""
-    steps = [step for step in playbook.steps() if run is None or run.step(step.id).state in ("done", "undone")]
-    packages = sorted({name for step in steps for name in packages_of(step)})
-    removed = {word for step in steps for action in step.undo for word in _removed_by(action)}
-    stay, gone = (", ".join(one for one in packages if (one in removed) is is_gone) for is_gone in (False, True))
-    told = [f"Installed packages stay: {stay}."] if stay else []
-    told += [f"What was installed along with {gone} stays; apt-get autoremove lists it."] if gone else []
-    kept = [
-        step.title for step in steps if not step.undo and not packages_of(step) and any(map(_is_change, step.apply))
-    ]
-    told += [f"Undo does not take back: {'; '.join(kept)}."] if kept else []
-    left = [f"{words}." for words in left_words(run, names)] if run is not None else []
-    return (*left, *told, BACKUPS) if steps else tuple(left)
-
-
-def left_words(run: RunView, names: Mapping[str, str]) -> tuple[str, ...]:
-    """What stands for good on nodes that a person let go of, a sentence without its full stop for each."""
-    left = [step for step in run.playbook.steps() if step.id in run.left]
-    return tuple(
-        f"{names.get(node, node)} was let go of, and this stands there: "
-        + "; ".join(step.title for step in left if step.node == node)
-        for node in dict.fromkeys(step.node for step in left)
-    )
-
-
-def _is_change(action: Action) -> bool:
-    return isinstance(action, Run | PutFile)
-
-
-def _removed_by(action: Action) -> tuple[str, ...]:
-    argv = action.command.argv if isinstance(action, Run) else ()
-    return argv[argv.index("remove") + 1 :] if "remove" in argv and "apt-get" in argv else ()
-
-
-def packages_of(step: Step) -> tuple[str, ...]:
-    """The packages that a step has apt-get install."""
-    found: list[str] = []
-    for action in step.apply:
-        argv = action.command.argv if isinstance(action, Run) else ()
-        if "install" in argv and any(word.rpartition("/")[2] in ("apt-get", "apt") for word in argv):
-            found += [
-                word for word in argv[argv.index("install") + 1 :] if not word.startswith("-") and "=" not in word
-            ]
-    return tuple(found)
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------

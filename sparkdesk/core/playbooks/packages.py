@@ -7,7 +7,7 @@ what docker does, goes with its undo.
 from __future__ import annotations
 
 from sparkdesk.core.command import Command
-from sparkdesk.core.step import Expect, Run
+from sparkdesk.core.step import Action, Expect, Run
 
 UPDATE_S = 120.0
 INSTALL_S = 600.0
@@ -30,9 +30,18 @@ def install_packages(*names: str) -> tuple[Run, ...]:
 
 def remove_packages(program: str, *names: str) -> Run:
     """Remove these packages again; where their program is nowhere there is nothing to do, and apt may not know them."""
-    script = f'command -v "$0" > /dev/null || exit 0; exec {" ".join(_apt("remove", "-y").argv)} "$@"'
-    return Run(Command(("sh", "-c", script, program, *names), env=_ENV), timeout_s=INSTALL_S, as_root=True)
+    return Run(Command((*_REMOVE, program, *names), env=_ENV), timeout_s=INSTALL_S, as_root=True)
+
+
+def removed_packages(action: Action) -> tuple[str, ...]:
+    """The packages that an action of `remove_packages` removes; none for any other one."""
+    argv = action.command.argv if isinstance(action, Run) else ()
+    return argv[len(_REMOVE) + 1 :] if argv[: len(_REMOVE)] == _REMOVE else ()
 
 
 def _apt(*words: str) -> Command:
     return Command(("apt-get", *_OPTIONS, *words), env=_ENV)
+
+
+_REMOVE = ("sh", "-c", f'command -v "$0" > /dev/null || exit 0; exec {" ".join(_apt("remove", "-y").argv)} "$@"')
+"""The program, then the packages, follow."""

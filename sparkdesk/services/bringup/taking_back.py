@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sparkdesk.core.bringup.report import left_words
+from sparkdesk.core.bringup.left_behind import left_words
 from sparkdesk.core.playbooks.run_view import PAUSED, RunView
 from sparkdesk.core.step import RunEnded, Step, StepEvent
 from sparkdesk.services.bringup.earlier import EarlierRuns

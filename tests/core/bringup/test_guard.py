@@ -11,8 +11,8 @@ import pytest
 
 from sparkdesk.core.bringup.chapter import ChapterPlan
 from sparkdesk.core.bringup.chapters.guard import AVOIDED, CONTENT, OPTIONS, OPTIONS_FILE, PREFERRED, plan_guard
+from sparkdesk.core.bringup.left_behind import packages_of
 from sparkdesk.core.bringup.matrix import Cell, CellState
-from sparkdesk.core.bringup.report import packages_of
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import PutFile, Restore, Run, Step
 from tests.core.bringup.cases import make_case, with_node

@@ -11,9 +11,10 @@ import pytest
 from sparkdesk.core.bringup.outcome import MAX_UNDO_CHARS, node_words, undo_words
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.run_view import RunView, StepView
-from sparkdesk.core.step import Playbook, Run, Stage, Step
+from sparkdesk.core.step import Expect, Playbook, Run, Stage, Step, Wait
 
-STEPS = tuple(Step(name, name.capitalize(), "n1", (Run(Command(("true",))),)) for name in ("one", "two", "three"))
+DO = (Run(Command(("true",))),)
+STEPS = tuple(Step(name, name.capitalize(), "n1", check=DO, apply=DO, undo=DO) for name in ("one", "two", "three"))
 RUN = RunView("r", Playbook("p", (Stage("s", STEPS),)))
 
 
@@ -37,6 +38,19 @@ def words(*states: str) -> str:
 )
 def test_each_node_is_told_by_what_is_known_of_its_steps(states: tuple[str, ...], said: str) -> None:
     assert words(*states) == said
+
+
+def test_what_was_never_to_be_taken_back_is_neither_undone_nor_still_done() -> None:
+    root, key, tools = replace(STEPS[0], undo=()), STEPS[1], replace(STEPS[2], undo=())
+    ping = Step("ping", "Ping", "n1", apply=(Wait(Command(("ping",)), Expect()),))
+    views = {one: StepView(end) for one, end in (("one", "unchanged"), ("two", "undone"), ("three", "undone"))}
+    run = replace(RUN, playbook=Playbook("p", (Stage("s", (root, key, ping, tools)),)), is_undo=True)
+    all_back = replace(run, steps=views | {"ping": StepView("undone")})
+    assert node_words(all_back, ("n1",), {}) == "n1: 1 of 1 step undone, 1 stays by design."
+    assert node_words(
+        replace(run, steps=views | {"two": StepView("done"), "ping": StepView("undone")}), ("n1",), {}
+    ) == ("n1: 0 of 1 step undone, 1 still done, 1 stays by design.")
+    assert node_words(replace(run, steps={"ping": StepView("undone")}), ("n1",), {}) == "n1: nothing to take back."
 
 
 def test_a_node_without_steps_and_one_with_a_single_step_are_told_too() -> None:

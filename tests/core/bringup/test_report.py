@@ -10,24 +10,20 @@ from dataclasses import replace
 import pytest
 
 from sparkdesk.core.bringup.chapter import FileDiff
+from sparkdesk.core.bringup.left_behind import left_behind, packages_of
 from sparkdesk.core.bringup.make import make_plan
 from sparkdesk.core.bringup.markdown import block, bullets, sentence, table
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
-from sparkdesk.core.bringup.report import (
-    left_behind,
-    packages_of,
-    plan_json,
-    plan_markdown,
-    report_json,
-    report_markdown,
-)
+from sparkdesk.core.bringup.report import plan_json, plan_markdown, report_json, report_markdown
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.command import Command
+from sparkdesk.core.playbooks.packages import remove_packages
 from sparkdesk.core.playbooks.run_view import RunView, StepView
+from sparkdesk.core.probes.doctor_docker import make_package_fix
 from sparkdesk.core.step import Expect, Playbook, PutFile, Run, Stage, Step, Wait
 from sparkdesk.core.step_json import playbook_from_data
 from sparkdesk.core.untrusted import Fields
@@ -205,16 +201,52 @@ def test_what_undo_leaves_is_of_what_was_done() -> None:
     assert left_behind(plan.playbook, RunView("r1", plan.playbook)) == ()
     assert "perftest" in left_behind(plan.playbook, None)[0]
     start = Run(Command(("systemctl", "start", "docker")), as_root=True)
-    remove = (Run(Command(("apt-get", "remove", "-y", "perftest")), as_root=True),)
-    more = (replace(STEPS[0], undo=remove), Step("docker-daemon-n1", "Start docker on spark-1", "n1", apply=(start,)))
+    more = (
+        replace(STEPS[0], undo=(remove_packages("ib_write_bw", "perftest"),)),
+        Step("docker-daemon-n1", "Start docker on spark-1", "n1", apply=(start,)),
+    )
     told = left_behind(Playbook("p", (Stage("s", more),)), None)
     assert told[:3] == (
         "Installed packages stay: iperf3.",
         "What was installed along with perftest stays; apt-get autoremove lists it.",
         "Undo does not take back: Start docker on spark-1.",
     )
+    told = left_behind(make_package_fix("n1"), None)
+    assert told[0].startswith("What was installed along with nvidia-container-toolkit stays"), "it goes itself"
     unchanged = RunView("r1", plan.playbook, steps={"hardware-tools-n1": StepView("unchanged")})
     assert left_behind(plan.playbook, unchanged) == ()
+
+
+def test_the_report_of_an_undo_after_another_look_agrees_with_itself() -> None:
+    back = (Run(Command(("back",))),)
+    there = (Run(Command(("there",))),)
+    root = Step("trust-root-n1", "Prove root's rights", "n1", check=there, apply=there, phase="trust")
+    key = Step("keys-own-n1", "Make a key pair", "n1", check=there, apply=there, undo=back, phase="keys")
+    ping = Step("network-ping-n1", "Ping", "n1", apply=(Wait(Command(("ping",)), Expect()),), phase="network")
+    tools = replace(STEPS[0], check=there)
+    steps = (root, key, ping, tools)
+    states = {root.id: "unchanged", key.id: "undone", ping.id: "undone", tools.id: "undone"}
+    run = RunView(
+        "r1", Playbook("p", (Stage("s", steps),)), NOW_MS, steps={one: StepView(end) for one, end in states.items()},
+        result="done", is_undo=True,
+    )  # fmt: skip
+    text = report_markdown(a_state(phase=Phase.UNDONE, run=run, started_ms=0), "x")
+    assert "Taken back. Started 2026-05-28 20:26:40 UTC, ended 2026-05-28 20:27:41 UTC." in text
+    assert "| 2 | Make a key pair | spark-1 | taken back |" in text
+    assert "| 3 | Ping | spark-1 | done; nothing to take back |" in text
+    assert "| 4 | Install perftest on spark-1 | spark-1 | done; stays, by design |" in text
+    assert "- spark-1: 1 of 1 step undone, 1 stays by design." in text
+    assert "Installed packages stay: iperf3, perftest." in text
+
+
+def test_a_time_that_is_not_known_is_not_told() -> None:
+    assert "1970" not in report_markdown(BringUpState(Phase.PLANNED), "x")
+    assert "Taken back. Ended 2026" in report_markdown(a_state(phase=Phase.UNDONE, started_ms=0), "x")
+    planned = a_state(phase=Phase.PLANNED, started_ms=0, ended_ms=None, run=None)
+    assert "Planned; nothing was changed. Read 2026-05-28" in report_markdown(planned, "x")
+    run = RunView("r1", a_plan().playbook, NOW_MS - 3_600_000, result="done")
+    again = report_markdown(replace(planned, run=run), "x")
+    assert "Read 2026-05-28 20:26:40 UTC, the steps are those of the run before, started 2026-05-28 19:26:40" in again
 
 
 def test_what_nodes_said_at_the_undo_and_what_was_let_go_of_is_in_both() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sparkdesk.core.bringup.chapters.tools import plan_clock, plan_packages
+from sparkdesk.core.bringup.left_behind import packages_of
 from sparkdesk.core.bringup.matrix import CellState
-from sparkdesk.core.bringup.report import packages_of
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import Run
 from tests.core.bringup.cases import TOOLS, make_case, with_node

@@ -23,7 +23,9 @@ from sparkdesk.services.bringup.parts import BringUpParts
 if TYPE_CHECKING:
     from sparkdesk.app.stack import Stack
 
-PROGRAMS = ("net_state", "trial_notes", "netplan_units", "link_trial", "ssh_mesh", "all_gather", "gpu_load")
+PROGRAMS = (
+    "net_state", "trial_notes", "netplan_units", "link_trial", "ssh_mesh", "mesh_undo", "all_gather", "gpu_load"
+)  # fmt: skip
 """Our programs that a bring-up brings to nodes, by the name of their module in remote/."""
 REPORTS = "reports"
 

@@ -4,12 +4,12 @@
     ssh_mesh.py let-in RUN COMMENT           a peer's public key, from standard input, into authorized_keys
     ssh_mesh.py hosts RUN TEXT ...           lines of known_hosts, and blocks of ~/.ssh/config, which go first
     ssh_mesh.py check VERB RUN ...           whether that is so already: exit code 0 or 1; changes nothing
-    ssh_mesh.py undo RUN key|let-in|hosts    as it was before that run
+    ssh_mesh.py undo RUN key|let-in|hosts    as it was before that run; mesh_undo.py is sent in front of it for this
 
 Prints a JSON line: {"ok": true, "changed": ...} or {"ok": false, "message": ..., "remedy": ...} and exit code 1.
 The one rule: what does not carry our mark is never rewritten. What a run changes it notes first, with what was there,
 in ~/.local/state/sparkdesk/bringup/mesh-RUN.json (0600); a file is replaced whole or not at all; undo gives back the
-former bytes and mode when the file is what we left, else takes out our own lines alone. Links and others' files are
+former bytes and mode when the file is what we left, else takes out our own part alone. Links and others' files are
 refused. The private key stays here. Stdlib only, Python 3.8+.
 """
 
@@ -56,6 +56,9 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     Note = Dict[str, Any]
     Units = List[Tuple[str, str]]
     Edit = Tuple[bytes, List[str], List[str]]
+
+    # mesh_undo.py, which ran before in the same interpreter where something is taken back.
+    def undo(notes: Notes, part: str) -> bool: ...
 
 
 class Refusal(Exception):
@@ -169,7 +172,7 @@ class Notes:
         self.run = run
         self.path = os.path.join(STATE, "mesh-%s.json" % run)
         self.note: Note = {}
-        self.odd: Dict[str, str] = {}  # what is to be told of others' notes
+        self.told: Dict[str, str] = {}  # what a person should know
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -203,13 +206,14 @@ class Notes:
 
     def others(self, name: str) -> list[Notes]:
         """Those of other runs that changed this file; one that cannot be understood is passed over, and told."""
-        runs = [match[1] for match in map(NOTE_FORM.fullmatch, sorted(os.listdir(STATE))) if match]
+        names = sorted(os.listdir(STATE)) if os.path.isdir(STATE) else []
+        runs = [match[1] for match in map(NOTE_FORM.fullmatch, names) if match]
         found = [Notes(run) for run in runs if run != self.run]
         for other in found:
             try:
                 other.note = other.read()
             except (Refusal, OSError):
-                self.odd[other.path] = "%s cannot be understood: it was passed over" % other.path
+                self.told[other.path] = "%s cannot be understood: it was passed over" % other.path
         return [other for other in found if name in other.note.get("files", {})]
 
 
@@ -260,56 +264,6 @@ def first_entry(former: bytes | None, seen: os.stat_result | None) -> Note:
     text = None if former is None else base64.b64encode(former).decode()
     states = {"before": state_of(former), "left": [], "mixed": False}
     return {"former": text, "mode": mode, "left_mode": 0o600, "added": [], "removed": [], **states}
-
-
-def undo_file(notes: Notes, name: str) -> bool:
-    """The file as it was before the run, byte for byte, or without our own lines; whether anything was to do."""
-    entry = notes.note.get("files", {}).get(name)
-    if entry is None:
-        return False
-    path = os.path.join(FOLDER, name)
-    data, seen = read_own(path, name) or (None, None)
-    tell_later_runs(notes, name, entry, data)
-    former = without(name, entry, data)
-    if seen is not None and former is None:
-        remove(path)
-    elif seen is not None and former is not None:
-        now = stat.S_IMODE(seen.st_mode)
-        mode = entry["mode"] if now == entry["left_mode"] and entry["former"] is not None else now
-        if former != data or mode != now:
-            replace_file(path, name, former, mode, seen)
-    del notes.note["files"][name]
-    return True
-
-
-def tell_later_runs(notes: Notes, name: str, entry: Note, data: bytes | None) -> None:
-    """What later runs are to give back is then without what this one did, too, so that any order comes to the same."""
-    later = [other for other in notes.others(name) if other.note["files"][name]["number"] > entry["number"]]
-    moved = {state_of(data): state_of(without(name, entry, data))} if data is not None else {}
-    entries = [other.note["files"][name] for other in later]
-    for one in entries:
-        former = None if one["former"] is None else base64.b64decode(one["former"])
-        new = without(name, entry, former)
-        moved[state_of(former)] = state_of(new)
-        one.update(former=None if new is None else base64.b64encode(new).decode(), before=state_of(new))
-        if set(one["removed"]) & set(entry["added"]):
-            one["removed"] = [text for text in one["removed"] if text not in entry["added"]] + entry["removed"]
-    for other, one in zip(later, entries):
-        one["left"] += [moved[state] for state in one["left"] if state in moved and moved[state] not in one["left"]]
-        other.keep()
-
-
-def without(name: str, entry: Note, data: bytes | None) -> bytes | None:
-    """A file's bytes without what a run did to them; None where there is no file then."""
-    if data is None or (state_of(data) == entry["before"] and not entry["mixed"]):
-        return data
-    if state_of(data) in entry["left"] and not entry["mixed"]:
-        return None if entry["former"] is None else base64.b64decode(entry["former"])
-    find = own_blocks if name == "config" else own_lines
-    data = take_out(data, entry["added"])
-    there = {id for id, _ in find(data)}
-    removed = [text for text in entry["removed"] if not there & {id for id, _ in find(text.encode())}]
-    return put_back(data, removed, is_first=name == "config") or (None if entry["former"] is None else b"")
 
 
 def take_out(data: bytes, texts: list[str]) -> bytes:
@@ -443,28 +397,6 @@ def make_pair(notes: Notes, path: str, comment: str) -> None:
         remove(new, new + ".pub")
 
 
-def undo_key(notes: Notes) -> bool:
-    """The pair goes when this run made it; one that others put there, or changed, stays."""
-    path = os.path.join(FOLDER, KEY)
-    made = notes.note.pop("key", "")
-    with contextlib.suppress(Refusal):  # a link, or another user's
-        found = read_own(path, KEY) if made else None
-        if found is not None and state_of(found[0]) == made:
-            remove(path)
-    remove(beside(path), beside(path) + ".pub")
-    return bool(made)
-
-
-def undo(notes: Notes, part: str) -> bool:
-    """A part of the run taken back; whether anything was to do."""
-    is_changed = part == "key" and undo_key(notes)
-    for name in PARTS[part]:
-        remove(beside(os.path.join(FOLDER, name)))
-        is_changed = undo_file(notes, name) or is_changed
-    notes.keep()
-    return is_changed
-
-
 def carry_out(words: list[str]) -> dict[str, Any]:
     """One call. Raises Refusal."""
     is_check = words[:1] == ["check"]
@@ -478,11 +410,11 @@ def carry_out(words: list[str]) -> dict[str, Any]:
             is_changed = (own_key if verb == "key" else let_in)(notes, rest[0], is_check=is_check)
         elif verb == "hosts":
             is_changed = tell_hosts(notes, rest, is_check=is_check)
-        elif verb == "undo" and not is_check and len(rest) == 1 and rest[0] in PARTS:
+        elif verb == "undo" and "undo" in globals() and not is_check and len(rest) == 1 and rest[0] in PARTS:
             is_changed = undo(notes, rest[0])
         else:
             raise Refusal("this is no verb of ssh_mesh.py", "Make the plan again.")
-    return {"changed": is_changed, **({"message": "; ".join(notes.odd.values())} if notes.odd else {})}
+    return {"changed": is_changed, **({"message": "; ".join(notes.told.values())} if notes.told else {})}
 
 
 def main() -> int:

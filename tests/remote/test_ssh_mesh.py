@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from sparkdesk.core.program import python_command
 from tests.core.bringup.mesh_cases import make_key
 from tests.infra.sshd import require
 from tests.remote.python_version import PYTHONS
 
 PROGRAM = Path(__file__).parents[2] / "sparkdesk" / "remote" / "ssh_mesh.py"
+UNDO = PROGRAM.with_name("mesh_undo.py")
 COMMENT = "sparkdesk-mesh spark-2 n2"
 KNOWN = f"10.0.20.32,spark-2 {make_key(9)} {COMMENT}"
 BLOCK = f"""# >>> {COMMENT}
@@ -41,9 +43,13 @@ class Home:
 
     def call(self, *words: str, key: str = "", limit: Callable[[], None] | None = None) -> dict[str, Any]:
         """One call; its exit code says the same as its line."""
+        argv, data = ("-I", "-S", str(PROGRAM), *words), key.encode()
+        if words[:1] == ("undo",):
+            sources = [UNDO.read_bytes(), PROGRAM.read_bytes()]
+            argv, data = python_command(sources, *words).argv[1:], b"".join(sources)
         done = subprocess.run(
-            [self._python, "-I", "-S", str(PROGRAM), *words],
-            input=key.encode(),
+            [self._python, *argv],
+            input=data,
             capture_output=True,
             env={"HOME": str(self.path), "PATH": os.environ["PATH"]},
             preexec_fn=limit,
@@ -394,7 +400,8 @@ def ending(real):
     return call
 for name in ("open", "rename", "unlink", "fsync", "fchmod", "rmdir"):
     setattr(os, name, ending(getattr(os, name)))
-exec(compile(open(sys.argv.pop(1)).read(), "ssh_mesh", "exec"))
+for source in [open(sys.argv.pop(1)).read() for _ in range(2)]:
+    exec(compile(source, "ssh_mesh", "exec"))
 """
 """Runs the program until so many calls that open or change something were made, and then ends without a word."""
 
@@ -402,7 +409,7 @@ exec(compile(open(sys.argv.pop(1)).read(), "ssh_mesh", "exec"))
 def ended_at(home: Home, count: int, *words: str) -> bool:
     """Whether the call was ended in the middle."""
     done = subprocess.run(
-        [sys.executable, "-c", _ENDED_AT, str(count), str(PROGRAM), *words],
+        [sys.executable, "-c", _ENDED_AT, str(count), str(UNDO), str(PROGRAM), *words],
         input=make_key(1).encode(), capture_output=True, env={"HOME": str(home.path), "PATH": os.environ["PATH"]},
         timeout=60, check=False,
     )  # fmt: skip

@@ -24,7 +24,9 @@ from tests.simulator.conftest import Simulator
 from tests.simulator.test_read import read_remote
 
 SIGN_IN = ("name", "address", "port", "user", "host_key")
-PROGRAMS = ("net_state", "trial_notes", "netplan_units", "link_trial", "ssh_mesh", "all_gather", "gpu_load")
+PROGRAMS = (
+    "net_state", "trial_notes", "netplan_units", "link_trial", "ssh_mesh", "mesh_undo", "all_gather", "gpu_load"
+)  # fmt: skip
 IMAGE = "nvcr.io/nvidia/vllm:26.05-py3"
 AT_REST = (Phase.PLANNED, Phase.DONE, Phase.FAILED, Phase.PAUSED, Phase.UNDONE, Phase.INTERRUPTED)
 

@@ -102,13 +102,14 @@ def test_rights_that_are_too_wide_are_narrowed_and_given_back(changes: dict[str,
 def test_the_program_comes_first_and_goes_last_and_every_undo_carries_its_own() -> None:
     found = steps(plan_keys(make_case(2, Shape.PAIR)))
     pair = found["keys-pair-n1"]
-    source = make_case(2, Shape.PAIR).programs["ssh_mesh"]
+    programs = make_case(2, Shape.PAIR).programs
+    source = programs["ssh_mesh"]
     assert pair.apply[1] == PutFile("~/.local/state/sparkdesk/bringup/ssh_mesh.py", source)
     assert isinstance(pair.undo[1], Restore)
     for step_id in ("keys-pair-n1", "keys-let-in-n1", "keys-hosts-n1"):
         first = found[step_id].undo[0]
         assert isinstance(first, Run)
-        assert first.stdin == source
+        assert first.stdin == programs["mesh_undo"] + source
 
 
 def test_the_diffs_show_our_own_part_of_each_file() -> None:

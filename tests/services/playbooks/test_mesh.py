@@ -64,7 +64,7 @@ class Desk:
                 node.name, node.name, hostname=node.name, host_key=node.host_key, user=node.user,
                 management_address=f"127.0.1.{number}", ssh=read_ssh(answers),
             )  # fmt: skip
-        programs = {"ssh_mesh": (REMOTE / "ssh_mesh.py").read_bytes()}
+        programs = {name: (REMOTE / f"{name}.py").read_bytes() for name in ("mesh_undo", "ssh_mesh")}
         names = tuple(node.name for node in self.nodes)
         return Case(names, readings, Topology(), mark="a1", programs=programs, is_simulated=True)
 

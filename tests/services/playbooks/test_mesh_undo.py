@@ -17,6 +17,7 @@ from sparkdesk.core.bringup.mesh import READS, read_ssh
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.keys import leave_own_folder
+from sparkdesk.core.program import python_command
 from sparkdesk.core.step import Output, Playbook, StepEvent
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
@@ -57,7 +58,7 @@ class Desk:
             program=(REMOTE / "reader.py").read_bytes(),
             shells=lambda node_id: LocalShell(self.homes[node_id], node=node_id), clock=SystemClock(),
         )  # fmt: skip
-        case = replace(make_case(2, Shape.PAIR), mark=run_id, programs={"ssh_mesh": mesh_program()})
+        case = replace(make_case(2, Shape.PAIR), mark=run_id, programs=mesh_programs())
         readings = {
             one: replace(case.reading(one), ssh=read_ssh(await reader.read(one, READS))) for one in case.node_ids
         }
@@ -87,8 +88,8 @@ class Desk:
         return found
 
 
-def mesh_program() -> bytes:
-    return (REMOTE / "ssh_mesh.py").read_bytes()
+def mesh_programs() -> dict[str, bytes]:
+    return {name: (REMOTE / f"{name}.py").read_bytes() for name in ("mesh_undo", "ssh_mesh")}
 
 
 @pytest.fixture
@@ -150,12 +151,12 @@ async def test_what_a_person_put_beside_our_keys_keeps_its_folders(desk: Desk) -
 async def test_another_bring_up_that_stands_keeps_the_folder_until_it_is_taken_back_too(desk: Desk) -> None:
     before = desk.everything()
     await desk.set_up()
-    shell, path = LocalShell(desk.homes["n1"]), str(REMOTE / "ssh_mesh.py")
-    comment = "sparkdesk-mesh spark-9 n9"
+    shell, sources = LocalShell(desk.homes["n1"]), list(mesh_programs().values())
+    comment, path = "sparkdesk-mesh spark-9 n9", str(REMOTE / "ssh_mesh.py")
     await shell.run(Command(("python3", path, "let-in", "other", comment)), stdin=make_key(9).encode())
     await desk.undo()
     kept = desk.homes["n1"] / ".ssh" / "authorized_keys"
     assert kept.read_text() == f"{make_key(9)} {comment}\n"
-    await shell.run(Command(("python3", path, "undo", "other", "let-in")))
+    await shell.run(python_command(sources, "undo", "other", "let-in"), stdin=b"".join(sources))
     await shell.run(leave_own_folder().command)
     assert desk.everything() == before

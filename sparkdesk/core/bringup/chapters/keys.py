@@ -88,6 +88,7 @@ class _Mesh:
         self.case = case
         self.members = members
         self._source = case.programs["ssh_mesh"]
+        self._undo_source = case.programs["mesh_undo"]
         self.lacks_pair = {one.node_id for one in members if not case.reading(one.node_id).ssh.public_key}
         self.lacks_rights = {one.node_id for one in members if _lacks_rights(case.reading(one.node_id))}
         self.lacks_keys = {one.node_id: self._missing_keys(one) for one in members}
@@ -143,7 +144,8 @@ class _Mesh:
 
     def _undo(self, part: str) -> Run:
         """By the program as it was when the plan was made: it need not lie there any more."""
-        return Run(python_command([self._source], "undo", self.case.mark, part), stdin=self._source, timeout_s=RUN_S)
+        sources = [self._undo_source, self._source]
+        return Run(python_command(sources, "undo", self.case.mark, part), stdin=b"".join(sources), timeout_s=RUN_S)
 
     def _rights_step(self, one: Member) -> Step:
         ssh = self.case.reading(one.node_id).ssh

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from sparkdesk.core.bringup.case import Case
-from sparkdesk.core.bringup.chapters.cabling import plan_cabling
+from sparkdesk.core.bringup.chapters.cabling import NAME_IT, plan_cabling
 from sparkdesk.core.bringup.matrix import CellState
-from sparkdesk.core.cluster.topology import LookState, Shape, Topology
+from sparkdesk.core.cluster.topology import LookState, Shape, Topology, build_topology
 from tests.core.bringup.cases import case_of, cell, make_case, make_crossed_case, with_node
 from tests.core.cluster.cabling import Cabling, Wire, pair, two_cables
 
@@ -96,6 +96,22 @@ def test_a_strange_spark_behind_a_cage_is_offered() -> None:
     assert "Found on spark-1 P1: another Spark. Add it?" in plan.notes
     found = cell(plan, "cabling-peer", "n1")
     assert (found.state, found.text) == (CellState.WARN, "another Spark")
+
+
+@pytest.mark.parametrize("macs", [[], ["00:11:22:33:44:55"]], ids=["nobody answers", "a device without a name"])
+def test_what_nobody_knows_is_no_success_until_a_person_has_named_it(macs: list[str]) -> None:
+    cabling = Cabling(1, [Wire([("n1", "P1")], macs)])
+    plan = plan_cabling(case_of(cabling))
+    found = cell(plan, "cabling-peer", "n1")
+    assert (found.state, found.text, found.remedy) == (CellState.UNREAD, "unknown device", NAME_IT)
+    wiring = cell(plan, "cabling-wiring", "n1")
+    assert wiring.state is (CellState.PASS if macs else CellState.UNREAD), "a word was heard, so the wire is whole"
+    case = case_of(cabling)
+    named = plan_cabling(replace(case, topology=build_topology(cabling.views(), {macs[0] if macs else "n1:P1": "NAS"})))
+    told = [cell(named, row_id, "n1") for row_id in ("cabling-peer", "cabling-wiring")]
+    assert [(one.state, one.text) for one in told] == [
+        (CellState.PASS, "NAS"), (CellState.PASS, "as it should be"),
+    ]  # fmt: skip
 
 
 def test_problems_of_addresses_are_not_the_cablings() -> None:

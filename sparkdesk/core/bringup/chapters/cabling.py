@@ -22,6 +22,7 @@ from sparkdesk.core.cluster.topology_problem import FULL_GBPS, Problem
 ADDRESS_PROBLEMS = ("mtu-mismatch", "subnet-mismatch", "subnet-shared", "no-ipv6")
 """What addresses and MTU are about: the chapter of the network sees to it."""
 NO_CABLE = "Put a QSFP cable into the same cage of each node, and look again."
+NAME_IT = "If it leads to a Spark, start that one or add it, then look again; if to another device, give it a label."
 RESEAT = "Reseat the cable at both ends; if a half stays away, restart both nodes of the cable."
 _WORDS = {
     "one-way": "one way only",
@@ -151,7 +152,17 @@ def _judge_peer(case: Case, reading: NodeReading) -> Cell:
     strangers = [cable.stranger for cable in cables if cable.stranger is not None]
     if any(stranger.kind == "spark" for stranger in strangers):
         return warn(", ".join(words), "Add it to this cluster, or give it a label if it belongs to another one.")
-    return good(", ".join(words), "\n".join(cable.key for cable in cables))
+    keys = "\n".join(cable.key for cable in cables)
+    if any(map(_is_unknown, cables)):
+        return make_cell(CellState.UNREAD, ", ".join(words), evidence=keys, remedy=NAME_IT)
+    return good(", ".join(words), keys)
+
+
+def _is_unknown(cable: Cable) -> bool:
+    """Whether nobody has said what is at its other end: neither the device itself nor a person."""
+    if cable.via_switch or cable.b is not None:
+        return False
+    return cable.stranger is None or cable.stranger.kind == "unknown"
 
 
 def _nodes_of(cable: Cable) -> tuple[str, ...]:
@@ -179,12 +190,22 @@ def _judge_wiring(case: Case, reading: NodeReading) -> Cell:
         return make_cell(CellState.UNREAD, "not looked at", remedy=case.topology.remedy or "Look at the cabling again.")
     found = [one for one in case.topology.problems if reading.node_id in _concerned(case, one) and _is_ours(one)]
     bad = [one for one in found if one.severity in _STATES]
+    unknown = [one for one in found if one.id == "not-asked" or (one.id == "no-answer" and _is_nameless(case, one))]
+    if unknown and not bad:
+        text, evidence = _WORDS[unknown[0].id], "\n".join(one.message for one in found)
+        return make_cell(CellState.UNREAD, text, evidence=evidence, remedy=unknown[0].remedy)
     if not bad:
+        found = [one for one in found if one.id != "no-answer"]  # a person has named it
         text = ", ".join(dict.fromkeys(_WORDS.get(one.id, one.id) for one in found))
         return good(text or "as it should be", "\n".join(one.message for one in found))
     worst = bad[0]
     evidence = "\n".join(one.message for one in found)
     return make_cell(_STATES[worst.severity], _WORDS.get(worst.id, worst.id), evidence=evidence, remedy=worst.remedy)
+
+
+def _is_nameless(case: Case, problem: Problem) -> bool:
+    cable = case.topology.cable_at((problem.node_id, problem.cage))
+    return cable is None or _is_unknown(cable)
 
 
 def _concerned(case: Case, problem: Problem) -> tuple[str, ...]:

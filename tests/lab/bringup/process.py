@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sparkdesk.core.bringup.state import Phase
 from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.step import Step, StepEnded, StepEvent, StepStarted
-from tests.lab.bringup.desk import OVER, BringUpDesk
+from tests.lab.bringup.desk import CHOICES, OVER, BringUpDesk
 
 Words = Mapping[str, Any]
 MOST_EVENTS = 4096
@@ -54,14 +54,28 @@ class Door:
         self._kill_in, self._kill_at = "", 0
         self._kill_after_s = 0.0
         self._stack.runs.on_step.append(self._count)
+        self._append = self._stack.store.append_journal
+        vars(self._stack.store)["append_journal"] = self._append_and_count
 
     def _count(self, step: Step, event: StepEvent) -> None:
-        """The beginning of each part of each step, and its end, are the boundaries."""
+        """The beginning of each part of each step, and its end, are boundaries."""
         if isinstance(event, StepStarted | StepEnded):
-            part = "proof" if step.phase == "proof" else self._doing
-            if (part, self._events[part]) == (self._kill_in, self._place()):
-                self._end_soon()
-            self._events[part] += 1
+            self._pass("proof" if step.phase == "proof" else self._doing)
+
+    async def _append_and_count(self, run_id: str, entry: bytes) -> None:
+        """So are both sides of each line of the journal: what it tells is done and not told, or told and not done."""
+        run = self._stack.runs.runs.value.get(run_id)
+        is_proof = run is not None and any(step.phase == "proof" for step in run.playbook.steps())
+        if not is_proof:
+            self._pass(self._doing)
+        await self._append(run_id, entry)
+        if not is_proof:
+            self._pass(self._doing)
+
+    def _pass(self, part: str) -> None:
+        if (part, self._events[part]) == (self._kill_in, self._place()):
+            self._end_soon()
+        self._events[part] += 1
 
     def _place(self) -> int:
         """The event to end at; in the proof, of which a step has two, it is told as a share of MOST_EVENTS."""
@@ -106,7 +120,7 @@ class Door:
 
     async def do_look(self, _words: Words) -> int:
         """How many steps would change something."""
-        return (await self.desk.look()).change_count
+        return (await self.desk.look(replace(CHOICES, wants_guard=True))).change_count
 
     async def do_apply(self, words: Words) -> Words:
         """Apply until all steps are done, and leave the proof; or until this event of it or of its proof."""

@@ -14,6 +14,7 @@ from tests.lab.patchbay import Patchbay, Wire
 
 IMAGE = "nvcr.io/nvidia/vllm:26.01-py3"
 """The image that tier.sh puts on every node."""
+DOCKER_SETTING = "etc/docker/daemon.json"
 PAIR = (Wire(((0, 1), (1, 1))),)
 RING = (Wire(((0, 0), (1, 1))), Wire(((1, 0), (2, 1))), Wire(((2, 0), (0, 1))))
 """P0 to P1 all around. Source: NVIDIA/dgx-spark-playbooks, connect-three-sparks."""
@@ -47,3 +48,14 @@ def follow_links(node: LabNode) -> None:
         is_up = node.run("cat", f"/sys/class/net/{netdev}/carrier").strip() == "1"
         (devices / device / "ports/1/state").write_text("4: ACTIVE\n" if is_up else "1: DOWN\n")
         (devices / device / "ports/1/phys_state").write_text("5: LinkUp\n" if is_up else "3: Disabled\n")
+
+
+def take_more_away(node: LabNode) -> None:
+    """What a Spark has out of its box and may have lost: the container toolkit, and a clock that somebody keeps."""
+    node.run("apt-get", "remove", "-y", "nvidia-container-toolkit")
+    setting = node.root / DOCKER_SETTING
+    setting.write_text('{"log-driver": "local"}')
+    if node.index:
+        setting.unlink()
+    node.run("systemctl", "restart", "docker")
+    node.run("timedatectl", "set-ntp", "false")

@@ -12,8 +12,8 @@ import pytest
 
 from tests.lab.bringup.process import MOST_EVENTS, BringUpProcess
 from tests.lab.bringup.snapshot import Snapshot, differences_of, take_snapshot
-from tests.lab.bringup.spark_lab import PAIR, spark_lab
-from tests.lab.lab import Lab
+from tests.lab.bringup.spark_lab import PAIR, spark_lab, take_more_away
+from tests.lab.lab import Lab, LabNode
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 
@@ -21,7 +21,7 @@ POINTS = 50 if os.environ.get("SPARKDESK_DEEP") else 12
 SEED = 8
 PARTS = {"apply": POINTS - 2 * (POINTS // 6), "undo": POINTS // 6, "proof": POINTS // 6}
 """How many of them are in which part of a bring-up."""
-LAST_EVENTS = 8
+LAST_EVENTS = 16
 """So near its end a run would be over before a kill that comes a moment later."""
 WHOLE: dict[str, int] = {}
 """How many events an apply has that nobody ends, and its undo. Of the proof its own plan tells."""
@@ -36,10 +36,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def before(pair: Lab) -> dict[str, Snapshot]:
-    """How each node stands before it is touched: out of the box, where no undo takes packages away."""
+    """How each node stands before it is touched."""
     for node in pair.nodes:
-        node.run("apt-get", "remove", "-y", "perftest")
+        unpack(node)
     return {node.name: take_snapshot(node) for node in pair.nodes}
+
+
+def unpack(node: LabNode) -> None:
+    """As out of the box, and with all to do: no undo takes packages away, and the lock of who was killed stands."""
+    node.run("sh", "-c", "apt-get purge -y perftest earlyoom; rm -f /tmp/sparkdesk-*")
+    take_more_away(node)
 
 
 @pytest.fixture
@@ -86,25 +92,34 @@ async def test_a_bring_up_is_continued_or_undone_after_a_kill(
     if not WHOLE:  # this test alone was asked for
         await test_a_bring_up_that_nobody_ends_is_done_and_undone(app, pair, before)
         await app.quit()
+        for node in pair.nodes:
+            unpack(node)  # or there would be fewer steps
     await app.start()
     await app.ask("look")
     assert await kill(app, part, at, after_s), "it was over before"
     phase = await app.start()
     if part == "undo" and phase == "idle":  # all was back, and only the journal's last line was missing
         assert_untouched(pair, before)
-        return
-    assert phase == "interrupted"
-    offers = await app.ask("offers")
-    if "undo" not in offers:  # nothing was begun
-        assert_untouched(pair, before)
-    if part == "undo":
-        assert offers == ["undo"], "who began to take it back goes on with that"
-    elif is_continued or "undo" not in offers:
-        done = await app.ask("resume")
-        assert done["result"] == "done", done["words"]
-        assert await app.ask("look") == 0
+        await app.ask("look")
+        await bring_up(app, "apply")  # at once: the lock that the killed process held is its own
+    else:
+        assert phase == "interrupted"
+        offers = await app.ask("offers")
+        if "undo" not in offers:  # nothing was begun
+            assert_untouched(pair, before)
+        if part == "undo":
+            assert offers == ["undo"], "who began to take it back goes on with that"
+        elif is_continued or "undo" not in offers:
+            await bring_up(app, "resume")
+            assert await app.ask("look") == 0
     assert (await app.ask("undo"))["phase"] == "undone"
     assert_untouched(pair, before)
+
+
+async def bring_up(app: BringUpProcess, do: str) -> None:
+    """Apply, or go on, to the end."""
+    done = await app.ask(do)
+    assert done["result"] == "done", done["words"]
 
 
 async def kill(app: BringUpProcess, part: str, at: int, after_s: float) -> bool:

@@ -18,7 +18,7 @@ from sparkdesk.core.bringup.proof.measurement import Grade, ProofKind
 from sparkdesk.core.cluster.topology import Shape
 from tests.lab.bringup.desk import CHOICES, BringUpDesk, opened_bring_up
 from tests.lab.bringup.snapshot import differences_of, take_snapshot
-from tests.lab.bringup.spark_lab import CROSSED, PAIR, RING, SWITCH, spark_lab
+from tests.lab.bringup.spark_lab import CROSSED, PAIR, RING, SWITCH, spark_lab, take_more_away
 from tests.lab.lab import Lab, LabNode
 from tests.lab.patchbay import Wire
 
@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 
 INSTALLER = "etc/netplan/00-installer-config.yaml"
 OURS = "etc/netplan/90-sparkdesk.yaml"
-DOCKER_SETTING = "etc/docker/daemon.json"
 MENDED = ("active\nenabled\n", guard.CONTENT, "yes", "nvidia")
 LACKING = ("inactive\ndisabled\n", 'EARLYOOM_ARGS="-r 3600"\n', "no", "")
 """The package of the guard stays, with the options that it brought."""
@@ -83,17 +82,6 @@ async def test_a_whole_bring_up_is_proved_changes_nothing_twice_and_is_taken_bac
             node.name: [] for node in lab.nodes
         }
     assert host_below() == below
-
-
-def take_more_away(node: LabNode) -> None:
-    """What a Spark has out of its box and may have lost: the container toolkit, and a clock that somebody keeps."""
-    node.run("apt-get", "remove", "-y", "nvidia-container-toolkit")
-    setting = node.root / DOCKER_SETTING
-    setting.write_text('{"log-driver": "local"}')
-    if node.index:
-        setting.unlink()
-    node.run("systemctl", "restart", "docker")
-    node.run("timedatectl", "set-ntp", "false")
 
 
 def found_on(node: LabNode) -> tuple[str, str, str, str]:

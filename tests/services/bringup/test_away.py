@@ -70,7 +70,7 @@ async def test_a_node_that_was_removed_is_let_go_of_when_a_person_says_so(
     desk.bring_up.undo()
     state = await desk.until_in(Phase.FAILED, Phase.UNDONE)
     assert (state.phase, traces(desk)) == (Phase.FAILED, {"2/key", "2/group"})
-    assert "spark-2: 2 steps could not be taken back, 0 of 3 steps undone." in state.message
+    assert "spark-2: 2 steps could not be taken back, 0 of 2 steps undone." in state.message
     (question,) = desk.questions
     assert question.startswith("spark-2 is in no cluster any more, and what these steps did stands there:")
     desk.says_yes = True

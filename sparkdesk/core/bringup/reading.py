@@ -124,6 +124,8 @@ class NodeReading:
     """Whether earlyoom, or systemd-oomd, watches the memory."""
     is_guard_enabled: bool | None = None
     """Whether earlyoom starts with the node; None where there is none, or nothing tells."""
+    guard_file: str | None = None
+    """What stands in earlyoom's file of options; "" where there is no such file, None: not known."""
     images: tuple[str, ...] = ()
     """Container images there that can serve, "name:tag"."""
     problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

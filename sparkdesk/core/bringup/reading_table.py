@@ -14,7 +14,7 @@ from sparkdesk.core.bringup import mesh, netplan_reading, network_reading
 from sparkdesk.core.bringup.gaps import MAX_PROBLEM_CHARS, Gaps
 from sparkdesk.core.bringup.network_reading import PLACE, fill_network, read_place
 from sparkdesk.core.bringup.reading import NodeReading
-from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.plain_text import make_line, make_plain
 from sparkdesk.core.probes import form
 from sparkdesk.core.probes.details import (
     CLOCK,
@@ -30,7 +30,7 @@ from sparkdesk.core.probes.details import (
 )
 from sparkdesk.core.probes.doctor_docker import DAEMON_FILE, DAEMON_PID, MEMBERS, SERVER, SERVICE, UNITS, is_denied
 from sparkdesk.core.probes.doctor_system import TIME
-from sparkdesk.core.probes.read import Answer, Answers, Read, ReadCommand
+from sparkdesk.core.probes.read import Answer, Answers, Read, ReadCommand, ReadFile
 
 TOOLS = ("ib_write_bw", "ib_write_lat", "iperf3", "netplan", "arping", "earlyoom", "all_gather_perf", "ethtool")
 """What steps and proof call, or look for."""
@@ -48,6 +48,7 @@ if [ -e "$r$1" ]; then [ -r "$r$1" ] || exit 0; grep -q '"nvidia"' "$r$1" && { e
 TOOLKIT_KNOWN = ReadCommand(("sh", "-c", _TOLD_SCRIPT, "sh", DAEMON_FILE, DAEMON_PID), max_bytes=256)
 GUARD_STATES = tuple(ReadCommand(("systemctl", "is-active", unit), max_bytes=256) for unit in GUARDS)
 DOCKER_UNITS = ReadCommand(("systemctl", "is-active", *UNITS), max_bytes=256)
+GUARD_FILE = ReadFile("/etc/default/earlyoom", max_bytes=8192)
 GUARD_ENABLED = ReadCommand(("systemctl", "is-enabled", GUARDS[0]), max_bytes=256)
 
 READS: tuple[Read, ...] = tuple(
@@ -56,7 +57,7 @@ READS: tuple[Read, ...] = tuple(
             form.DGX_RELEASE, form.KERNEL, form.DRIVER, *network_reading.READS, NCCL_FILES, OWN_NCCL_FILES,
             *netplan_reading.READS, CLOCK, SERVER, IMAGES, TIME, form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE,
             form.TOOLKIT, TOOLKIT_KNOWN, PACKAGES,
-            PROGRAMS, *GUARD_STATES, DOCKER_UNITS, GUARD_ENABLED, *mesh.READS,
+            PROGRAMS, *GUARD_STATES, DOCKER_UNITS, GUARD_ENABLED, GUARD_FILE, *mesh.READS,
         )
     )
 )  # fmt: skip
@@ -216,6 +217,7 @@ def _fill_clock_and_guard(gaps: Gaps) -> dict[str, Any]:
         "clock_offset_s": None if offset_ms is None else offset_ms / 1000,
         "is_guard_active": _read_guard(gaps),
         "is_guard_enabled": {"enabled": True, "disabled": False}.get(gaps.answer(GUARD_ENABLED).text),
+        "guard_file": _read_guard_file(gaps),
     }
 
 
@@ -235,6 +237,16 @@ def _read_guard(gaps: Gaps) -> bool | None:
     if all(word in ("inactive", "failed", "unknown", "deactivating", "activating") for word in words):
         return False
     gaps.note("is_guard_active", next(one for one, word in zip(states, words, strict=True) if not word or one.why()))
+    return None
+
+
+def _read_guard_file(gaps: Gaps) -> str | None:
+    answer = gaps.answer(GUARD_FILE)
+    if answer.is_absent:
+        return ""
+    if answer.is_ok and len(answer.texts) == 1 and not answer.is_cut:
+        return make_plain(answer.texts[0][1], max_chars=GUARD_FILE.max_bytes)
+    gaps.note("guard_file", answer, "there is more than is read")
     return None
 
 

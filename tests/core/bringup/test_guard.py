@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sparkdesk.core.bringup.chapter import ChapterPlan
+from sparkdesk.core.bringup.chapter import ChapterPlan, FileDiff
 from sparkdesk.core.bringup.chapters.guard import AVOIDED, CONTENT, OPTIONS, OPTIONS_FILE, PREFERRED, plan_guard
 from sparkdesk.core.bringup.left_behind import packages_of
 from sparkdesk.core.bringup.matrix import Cell, CellState
@@ -67,6 +67,17 @@ def test_it_is_installed_first_and_its_options_are_put_back_by_the_undo() -> Non
     assert cell(found).step_ids == (install.id, on.id)
     assert found.notes
     assert {diff.path for diff in found.diffs} == {OPTIONS_FILE}
+
+
+def test_what_stands_in_its_file_is_shown_as_it_was_read() -> None:
+    def shown(**changes: Any) -> FileDiff:
+        return next(diff for diff in plan(**changes).diffs if diff.node_id == "n1")
+
+    box, installed = shown(guard_file=""), shown(guard_file='EARLYOOM_ARGS="-r 60"\n', tools={"earlyoom": True})
+    assert (box.before, box.is_before_known, "package brings" in box.note) == (None, True, True)
+    assert (installed.before, installed.is_before_known, installed.note) == ('EARLYOOM_ARGS="-r 60"\n', True, "")
+    unread = shown(guard_file=None)
+    assert (unread.before, unread.is_before_known) == (None, False)
 
 
 def test_what_is_installed_already_is_only_set_up() -> None:

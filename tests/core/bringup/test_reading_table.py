@@ -10,7 +10,7 @@ from hypothesis import given
 
 from sparkdesk.core.bringup.network_reading import ALL_ROUTES as ALL_ROUTES_READ
 from sparkdesk.core.bringup.reading import NetplanFile, NodeReading
-from sparkdesk.core.bringup.reading_table import READS, TOOLS, read_node
+from sparkdesk.core.bringup.reading_table import GUARD_FILE, READS, TOOLS, read_node
 from sparkdesk.core.cluster.details import SudoMode
 from sparkdesk.core.probes.read import Answer, Answers, Fault, ReadCommand, ReadDisk, ReadFile
 from sparkdesk.core.probes.read_json import MAX_READS
@@ -85,6 +85,16 @@ def test_a_spark_is_known_in_every_field() -> None:
     assert found.tools == {tool: tool == "netplan" for tool in TOOLS}
     assert (found.is_guard_active, found.images) == (True, ("nvcr.io/nvidia/vllm:26.05-py3", "ours:1"))
     assert found.problems == {}
+
+
+def test_the_guards_file_is_known_or_known_not_to_be_there_or_says_why_not() -> None:
+    assert reading_of(spark_of()).guard_file == "", "there is none before the package is"
+    spark = spark_of()
+    spark.files["/etc/default/earlyoom"] = 'EARLYOOM_ARGS="-r 60"\n'
+    assert reading_of(spark).guard_file == 'EARLYOOM_ARGS="-r 60"\n'
+    denied = {**spark.answers(READS), GUARD_FILE: Answer(fault=Fault.DENIED, problem="Permission denied")}
+    found = read_node(denied, node_id="n1", name="spark-1", host_key="")
+    assert (found.guard_file, found.problems["guard_file"]) == (None, "Permission denied")
 
 
 def test_routes_of_all_tables_are_taken_networks_and_the_default_is_none() -> None:

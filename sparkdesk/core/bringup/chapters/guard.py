@@ -10,13 +10,14 @@ from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan, FileDiff
 from sparkdesk.core.bringup.matrix import Cell
 from sparkdesk.core.bringup.reading import NodeReading
+from sparkdesk.core.bringup.reading_table import GUARD_FILE
 from sparkdesk.core.bringup.row import good, make_row, planned, skipped, unread
 from sparkdesk.core.playbooks.memory_floor import LEAST_SHARE
 from sparkdesk.core.playbooks.packages import install_packages
 from sparkdesk.core.probes.finding import as_root, as_user
 from sparkdesk.core.step import PutFile, Restore, Stage, Step
 
-OPTIONS_FILE = "/etc/default/earlyoom"
+OPTIONS_FILE = GUARD_FILE.path
 PARALLEL = 8
 PREFERRED = ("VLLM", "vllm", "sglang", "trtllm", "llama-server", "ollama", "python", "python3")
 """Ended first: the engines, by the names under which the kernel lists them. Our own choice, as AVOIDED is."""
@@ -49,9 +50,18 @@ def plan_guard(case: Case) -> ChapterPlan:
         Stage("Set up the memory guard", tuple(_set_up_step(one) for one in lacking), PARALLEL),
     )
     note = "Below 2 % of available memory the guard ends the largest program, engines first; nothing else is limited."
-    diffs = tuple(FileDiff(one.node_id, OPTIONS_FILE, None, CONTENT, is_before_known=False) for one in lacking)
+    diffs = tuple(_diff(one) for one in lacking)
     return ChapterPlan(
         Chapter.GUARD, rows, tuple(stage for stage in stages if stage.steps), diffs, (note,) if lacking else ()
+    )  # fmt: skip
+
+
+def _diff(reading: NodeReading) -> FileDiff:
+    """Its package brings a file of its own before ours is written: undo puts that one back, not what is read now."""
+    note = "earlyoom's package brings a file of its own first; undo leaves that one." if _needs_package(reading) else ""
+    return FileDiff(
+        reading.node_id, OPTIONS_FILE, reading.guard_file or None, CONTENT,
+        is_before_known=reading.guard_file is not None, note=note,
     )  # fmt: skip
 
 

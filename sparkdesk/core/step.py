@@ -224,7 +224,11 @@ class Playbook:
     stages: tuple[Stage, ...]
     schema: int = 1
     needs_lock: bool = False
-    """Whether its nodes are locked against other computers meanwhile: it changes network, packages, docker or power."""
+    """Whether its nodes are locked against other computers meanwhile: it changes network, packages, docker or power, or
+    it measures, which others would spoil."""
+    only_measures: bool = False
+    """Whether nobody who takes the lock next waits for a command of it that was left behind: its undo is what ends it.
+    """
 
     def steps(self) -> Iterator[Step]:
         """Every step in order."""

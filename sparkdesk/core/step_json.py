@@ -69,7 +69,7 @@ def dump(data: object) -> bytes:
 
 def playbook_to_data(playbook: Playbook) -> dict[str, Any]:
     """The playbook as plain JSON data."""
-    more = {"needs_lock": True} if playbook.needs_lock else {}
+    more = {name: True for name in ("needs_lock", "only_measures") if getattr(playbook, name)}
     return {
         **more,
         "schema": playbook.schema,
@@ -94,7 +94,9 @@ def playbook_from_data(fields: Fields) -> Playbook:
             remedy="Open it with the release of SparkDesk that made it, or a newer one.",
         )
     stages = tuple(_stage_from(stage) for stage in fields.objects("stages", max_items=MAX_STAGES))
-    playbook = Playbook(fields.text("title"), stages, schema=schema, needs_lock=_flag_from(fields, "needs_lock"))
+    playbook = Playbook(
+        fields.text("title"), stages, schema, _flag_from(fields, "needs_lock"), _flag_from(fields, "only_measures")
+    )
     ids = [step.id for step in playbook.steps()]
     if len(ids) > MAX_STEPS:
         raise fields.fail("stages", f"has more than {MAX_STEPS} steps")

@@ -105,7 +105,7 @@ async def test_of_two_changes_at_once_one_is_applied(desks: tuple[Desk, Desk]) -
     assert sorted(end.result for end in ends) == ["done", "failed"]
     winner = "anna@there" if ends[0].result == "failed" else "me@here"
     refused = next(end for end in ends if end.result == "failed")
-    assert f"{winner} is changing spark-1 (Change packages" in refused.message
+    assert f"{winner} is at work on spark-1 (Change packages" in refused.message
     assert (home / "changed").read_text() == "x\n"
 
 

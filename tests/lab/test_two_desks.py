@@ -251,7 +251,7 @@ async def test_a_locked_playbook_is_applied_once_though_its_desk_is_killed_in_th
     second = tower if first is laptop else laptop
     refused = await second.ask("end", run=runs[second])
     assert refused["result"] == "failed"
-    assert f"{first.owner} is changing {node.name} (Change packages" in refused["message"]
+    assert f"{first.owner} is at work on {node.name} (Change packages" in refused["message"]
     assert refused["remedy"]
     await first.kill()
     again = await second.ask("end", run=await second.ask("run", playbook=playbook, breaks=False))

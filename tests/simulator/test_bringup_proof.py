@@ -120,7 +120,7 @@ async def test_a_spark_in_its_slow_state_fails_under_the_proofs_load_and_another
     (item,) = proof.of(ProofKind.GPU_CLOCK)
     runs = [one for step in proof.playbook.stages[-1].steps for one in step.apply if isinstance(one, Run)]
     commands = [shlex.join(one.command.argv) for one in runs if "watch" in one.command.argv]
-    folder = "$HOME/.local/state/sparkdesk/bringup"
+    folder = "$HOME/.local/state/sparkdesk/bringup/a1b2c3"
     for index in range(2):
         async with packets.connect(index) as connection:
             program = (REMOTE / "gpu_load.py").read_text()

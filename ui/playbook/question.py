@@ -106,9 +106,10 @@ class LockDialog(QDialog):
         self.setFixedWidth(480)
         doing = text.one_line(holder.what, 200) or "not said what"
         since = f", since {text.duration(holder.held_s)}" if math.isfinite(holder.held_s) else ""
-        said = f"{who} is changing {node} now: {doing}{since}."
+        said = f"{who} is at work on {node} now: {doing}{since}."
         account = f" It signs in there as {text.one_line(holder.account, 60)}." if holder.account else ""
-        cost = "Two changes at once can leave the node half changed. The other one stops before its next step."
+        cost = "Two at once can leave the node half changed, or spoil what is measured."
+        cost += " The other one stops before its next step."
         self.setAccessibleDescription(f"{said} {cost}")
         self.wait = Button("Wait")
         self.break_it = Button("Break the lock", kind="danger", icon="triangle-alert")

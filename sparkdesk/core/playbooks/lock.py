@@ -54,7 +54,7 @@ that is kept (200 or more) is one that no script uses for itself; the first one 
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """A SparkDesk that changes a node now. All text is untrusted."""
+    """A SparkDesk that changes or measures a node now. All text is untrusted."""
 
     node_id: str
     node: str
@@ -76,7 +76,7 @@ class LockHolder:
     def words(self) -> str:
         """Who, what, since when: for a message or a question."""
         since = f", for {self.held_s:.0f} s now" if math.isfinite(self.held_s) else ""
-        return f"{self.who or self.account or 'somebody'} is changing {self.node} ({self.what or 'not said'}{since})"
+        return f"{self.who or self.account or 'somebody'} is at work on {self.node} ({self.what or 'not said'}{since})"
 
     @property
     def busy_words(self) -> str:

@@ -11,21 +11,25 @@ from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.judge import judge_all
 from sparkdesk.core.bringup.proof.measurement import Grade, Measurement
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
-from sparkdesk.core.step import Output, RunEnded, StepEnded, StepEvent
+from sparkdesk.core.step import Output, Progress, RunEnded, StepEnded, StepEvent, StepStarted
 from sparkdesk.services.bringup.shelf import KeptBringUp
 from sparkdesk.services.playbooks.runs import Owner, PlaybookRuns
 
-NOT_RUN = "It was not run: the proof was stopped."
+NOT_RUN = "It was not run:"
+STOPPED = "the proof was stopped"
 MAX_OUTPUT_CHARS = 64 * 1024
 """Of each step; the end is kept."""
 
 
 class ProofCourse:
-    """Runs the proof of a plan and collects what its steps print. `on_change`: there are other measurements."""
+    """Runs the proof of a plan and collects what its steps print. `on_change`: there are other measurements; `tell`
+    hears what the whole of it waits for, and "" once it does not."""
 
-    def __init__(self, plan: BringUpPlan, on_change: Callable[[], None]) -> None:
+    def __init__(self, plan: BringUpPlan, on_change: Callable[[], None], tell: Callable[[str], None]) -> None:
         self._plan = plan
         self._on_change = on_change
+        self._tell = tell
+        self._is_told = False
         self._outputs: dict[str, str] = {}
         self._results: dict[str, str] = {}
         self.measurements: tuple[Measurement, ...] = ()
@@ -39,18 +43,27 @@ class ProofCourse:
             runs.start(self._plan.proof, owner=Owner(self._hear), run_id=run_id)
             ended = await runs.wait(run_id)
         self._judge(is_over=True)
-        if ended is not None and ended.result == "cancelled":
-            self.measurements = tuple(self._as_run(one) for one in self.measurements)
+        is_unbegun = ended is not None and not self._results
+        if ended is not None and (ended.result == "cancelled" or is_unbegun):
+            why = STOPPED if ended.result == "cancelled" else ended.message.rstrip(".")
+            self.measurements = tuple(self._as_run(one, why) for one in self.measurements)
             self._on_change()
         return ended
 
-    def _as_run(self, one: Measurement) -> Measurement:
-        """What was not measured because a person stopped the proof was left out; nothing is wrong with its node."""
+    def _as_run(self, one: Measurement, why: str) -> Measurement:
+        """What was not measured because a person stopped the proof, or it could not begin as its nodes' locks were not
+        to be had, was left out; nothing is wrong with its node."""
         has_run = all(self._results.get(step_id) == "done" for step_id in one.item.step_ids)
-        return one if has_run else Measurement(one.item, Grade.SKIPPED, message=NOT_RUN)
+        return one if has_run else Measurement(one.item, Grade.SKIPPED, message=f"{NOT_RUN} {why}.")
 
     def _hear(self, event: StepEvent) -> None:
-        if isinstance(event, Output):
+        if isinstance(event, Progress) and not event.step_id:
+            self._is_told = True
+            self._tell(event.text)
+        elif isinstance(event, StepStarted) and self._is_told:
+            self._is_told = False
+            self._tell("")
+        elif isinstance(event, Output):
             text = f"{self._outputs.get(event.step_id, '')}{event.text}\n"
             self._outputs[event.step_id] = text[-MAX_OUTPUT_CHARS:]
         elif isinstance(event, StepEnded):

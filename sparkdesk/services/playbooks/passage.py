@@ -326,7 +326,8 @@ class Passage:
     async def _change(self, step: Step, actions: tuple[Action, ...]) -> None:
         """Perform what changes the node: under its lock, where the playbook needs one."""
         site = self._site(step)
-        if self.journal.record.playbook.needs_lock:
+        playbook = self.journal.record.playbook
+        if playbook.needs_lock and not playbook.only_measures:
             site = replace(site, hold=self._leases.hold)
         for number, action in enumerate(actions):
             if number and not isinstance(action, _LOOKING):

@@ -266,7 +266,8 @@ def make_proof(node_ids: Sequence[str]) -> tuple[Playbook, tuple[ProofItem, ...]
         end = ProofEnd(node_id, node_id, "enp1s0f1np1", "192.168.100.1")
         part = ProofPart(step.id, end, replace(end, address="192.168.100.2"))
         items.append(ProofItem(f"ping-{node_id}", ProofKind.PING, "Ping", (node_id,), (step.id,), parts=(part,)))
-    return Playbook("Prove it", (Stage("Ping", tuple(steps)),) if steps else ()), tuple(items)
+    stages = (Stage("Ping", tuple(steps)),) if steps else ()
+    return Playbook("Prove it", stages, needs_lock=True, only_measures=True), tuple(items)
 
 
 async def until_file(path: Path, *, is_there: bool = True) -> None:

@@ -284,11 +284,29 @@ async def test_a_node_that_another_computer_changes_is_left_alone_and_it_is_said
     await desk.look()
     desk.bring_up.start()
     state = await desk.until_in(Phase.FAILED)
-    assert "bob@desk is changing spark-1 (Bring up 2 nodes" in state.message
+    assert "bob@desk is at work on spark-1 (Bring up 2 nodes" in state.message
     assert state.remedy
+    (desk.home(1) / "lame").touch()
     (desk.home(1) / "hold").unlink()
-    await bob.until(lambda state: bool(state.report_paths))
+    await until_file(desk.home(1) / "proving")
+    desk.bring_up.resume()
+    assert "bob@desk is at work on spark-1 (Prove it" in (await desk.until_in(Phase.FAILED)).message
+    (desk.home(1) / "lame").unlink()
+    await bob.until_in(Phase.DONE)
+    desk.bring_up.resume()
+    await desk.until_in(Phase.DONE)
+    (desk.home(1) / "proving").unlink()
+    (desk.home(1) / "lame").touch()
+    bob.bring_up.prove()
+    await until_file(desk.home(1) / "proving")
+    desk.bring_up.prove()
+    state = await desk.until_in(Phase.FAILED)
+    assert "bob@desk is at work on spark-1 (Prove it" in state.message
+    assert [(one.grade, "bob@desk" in one.message) for one in state.measurements] == [(Grade.SKIPPED, True)] * 2
+    (desk.home(1) / "lame").unlink()
+    state = await bob.until_in(Phase.DONE)
+    assert [one.grade for one in state.measurements] == [Grade.PASS] * 2
     await bob.close()
     desk.bring_up.resume()
-    state = await desk.until(lambda state: bool(state.report_paths))
-    assert state.phase is Phase.DONE
+    state = await desk.until_in(Phase.DONE)
+    assert [one.grade for one in state.measurements] == [Grade.PASS] * 2

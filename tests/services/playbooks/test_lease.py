@@ -136,7 +136,7 @@ async def test_of_two_at_once_one_applies_and_the_other_names_it(computer: MakeC
     assert (tmp_path / "node/log").read_text() == "x\n"
     loser, winner = (anna, "bob@desk") if ends[0].result == "failed" else (bob, "anna@laptop")
     refused = next(end for end in ends if end.result == "failed")
-    assert f"{winner} is changing spark-1 (Change it" in refused.message
+    assert f"{winner} is at work on spark-1 (Change it" in refused.message
     assert refused.remedy
     assert await loser.store.journal("r") == (), "nothing was begun, so there is nothing to undo"
     assert (await loser.run(playbook)).result == "done", "the lock was let go at the end"

@@ -1,7 +1,7 @@
 """Builds the proof of a bring-up: one playbook that only measures, and the items that are read from its steps.
 
-The one rule: the same case gives the same proof; nothing in it changes a node, so it takes no lock: a lock would wait
-for others who only read, and what two desks measure at one moment shows as what it is.
+The one rule: the same case gives the same proof; nothing of it stays on a node. It takes the nodes' locks all the
+same: what two computers measure at one moment, or one while another changes the network, is no figure of the cluster.
 """
 
 from __future__ import annotations
@@ -35,6 +35,6 @@ def build_proof(case: Case, scheme: Scheme) -> tuple[Playbook, tuple[ProofItem, 
     count = len(case.node_ids)
     title = f"Prove {count} nodes" if count != 1 else "Prove one node"
     return (
-        Playbook(title, tuple(stage for _, stages in parts for stage in stages)),
+        Playbook(title, tuple(stage for _, stages in parts for stage in stages), needs_lock=True, only_measures=True),
         tuple(item for items, _ in parts for item in items),
     )

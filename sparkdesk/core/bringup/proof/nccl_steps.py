@@ -27,12 +27,13 @@ from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.container import HEADROOM_BYTES, OOM_SCORE
+from sparkdesk.core.playbooks.keys import OWN_FOLDER
 from sparkdesk.core.step import Confirm, PutFile, Restore, Run, Stage, Step
 
 LEAST_BYTES, MOST_BYTES = GIB, 4 * GIB
 MASTER_PORT = 29571
-PROGRAM = ".local/state/sparkdesk/bringup/all_gather.py"
-INSIDE = "/sparkdesk/all_gather.py"
+PROGRAM = "all_gather.py"
+INSIDE = f"/sparkdesk/{PROGRAM}"
 VERSION = "import torch; print(torch.cuda.nccl.version())"
 LIMIT_S, CONTAINER_S, STEP_S = 90, 170, 240.0
 """How long the program, its container and the step may take: a first start reads the image from the disk."""
@@ -216,16 +217,24 @@ def ask_stages(case: Case) -> tuple[Stage, ...]:
     return (Stage("Ask before GPUs that work are loaded", (step,)),)
 
 
-def leaving(program: str) -> tuple[Restore, Run]:
-    """A proof leaves nothing on a node, whether it came to its end or not."""
-    folder = Command(("sh", "-c", f'rmdir -- "$HOME/{program.rpartition("/")[0]}" 2>/dev/null; exit 0'))
-    return Restore(f"~/{program}"), Run(folder, ANY_END)
+def place_of(case: Case, program: str) -> str:
+    """Where a program of this proof lies below a node's home: beside those of no other proof, and of nobody else."""
+    return f"{OWN_FOLDER}/{case.mark}/{program}"
+
+
+def leaving(place: str) -> tuple[Restore, Run]:
+    """A proof leaves nothing on a node, whether it came to its end or not: nor what an earlier run of it, that was
+    killed, left in this place, which is what is put back."""
+    removal = f'd="$HOME/{place.rpartition("/")[0]}"; rm -f -- "$HOME/{place}"; rmdir -- "$d" "${{d%/*}}" 2>/dev/null'
+    return Restore(f"~/{place}"), Run(Command(("sh", "-c", f"{removal}; exit 0")), ANY_END)
 
 
 def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Step:
     node_id = case.node_ids[rank]
     reading, name = case.reading(node_id), container_name(case, rank)
     run = ("sh", "-c", SHORT, "sparkdesk", *gather_argv(case, scheme, meeting, rank))
+    place = place_of(case, PROGRAM)
+    leave = leaving(place)
     end = Run(Command(("docker", "rm", "--force", name)), ANY_END, timeout_s=30.0)
     return Step(
         f"proof-all-gather-{node_id}",
@@ -233,11 +242,11 @@ def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Ste
         node_id,
         apply=(
             # 0644: the container's root may be another user of the node.
-            PutFile(f"~/{PROGRAM}", case.programs["all_gather"], mode=0o644),
+            PutFile(f"~/{place}", case.programs["all_gather"], mode=0o644),
             Run(Command(run), ANY_END, timeout_s=STEP_S),
-            *leaving(PROGRAM),
+            *leave,
         ),
-        undo=(end, *leaving(PROGRAM)),
+        undo=(end, *leave),
         phase=PHASE,
     )
 
@@ -258,7 +267,7 @@ def gather_argv(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> tupl
     argv += ["--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]
     if devices:
         argv += ["--device", "/dev/infiniband:/dev/infiniband"]
-    argv += ["--volume", f"{reading.home}/{PROGRAM}:{INSIDE}:ro"]
+    argv += ["--volume", f"{reading.home}/{place_of(case, PROGRAM)}:{INSIDE}:ro"]
     for variable, text in environment(case.topology.shape, meeting.netdevs[rank], devices):
         argv += ["--env", f"{variable}={text}"]
     argv += ["--entrypoint", "timeout", case.choices.image, "-k", "10", str(CONTAINER_S)]

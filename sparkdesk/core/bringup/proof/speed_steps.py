@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs
 from sparkdesk.core.bringup.proof.measurement import Band, ProofEnd, ProofItem, ProofKind, ProofPart
-from sparkdesk.core.bringup.proof.nccl_steps import image_obstacle, leaving
+from sparkdesk.core.bringup.proof.nccl_steps import image_obstacle, leaving, place_of
 from sparkdesk.core.bringup.proof.wire import HOME
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.container import HEADROOM_BYTES, OOM_SCORE
@@ -20,8 +20,8 @@ from sparkdesk.core.step import Confirm, PutFile, Run, Stage, Step
 
 ITEM_ID = "gpu-clock"
 TITLE = "Full speed under load"
-PROGRAM = ".local/state/sparkdesk/bringup/gpu_load.py"
-INSIDE = "/sparkdesk/gpu_load.py"
+PROGRAM = "gpu_load.py"
+INSIDE = f"/sparkdesk/{PROGRAM}"
 LOAD_S = 5
 """Long enough for some readings: nvidia-smi's utilization is the mean of up to a second. Own choice."""
 CONTAINER_S, WATCH_S, STEP_S = 120, 150, 180.0
@@ -78,9 +78,9 @@ def _ask_stages(case: Case) -> tuple[Stage, ...]:
 
 def _load_step(case: Case, node_id: str) -> Step:
     name, home = case.reading(node_id).name, case.reading(node_id).home
-    container = container_name(case, node_id)
-    watch = ("python3", f"{home}/{PROGRAM}", "watch", "--limit-s", str(WATCH_S), "--", *load_argv(case, node_id))
-    leave = leaving(PROGRAM)
+    container, place = container_name(case, node_id), place_of(case, PROGRAM)
+    watch = ("python3", f"{home}/{place}", "watch", "--limit-s", str(WATCH_S), "--", *load_argv(case, node_id))
+    leave = leaving(place)
     end = Run(Command(("docker", "rm", "--force", container)), ANY_END, timeout_s=30.0)
     return Step(
         f"proof-clock-{node_id}",
@@ -88,7 +88,7 @@ def _load_step(case: Case, node_id: str) -> Step:
         node_id,
         apply=(
             # 0644: the container's root may be another user of the node.
-            PutFile(f"~/{PROGRAM}", case.programs["gpu_load"], mode=0o644),
+            PutFile(f"~/{place}", case.programs["gpu_load"], mode=0o644),
             Run(Command(watch), ANY_END, timeout_s=STEP_S),
             *leave,
         ),
@@ -107,7 +107,7 @@ def load_argv(case: Case, node_id: str) -> tuple[str, ...]:
     argv = ["docker", "run", "--rm", "--pull", "never", "--name", container_name(case, node_id)]
     argv += ["--label", f"sparkdesk.proof={case.mark}", "--network", "none", "--gpus", "all"]
     argv += ["--memory", str(HEADROOM_BYTES), "--memory-swap", str(HEADROOM_BYTES), "--oom-score-adj", str(OOM_SCORE)]
-    argv += ["--volume", f"{case.reading(node_id).home}/{PROGRAM}:{INSIDE}:ro"]
+    argv += ["--volume", f"{case.reading(node_id).home}/{place_of(case, PROGRAM)}:{INSIDE}:ro"]
     argv += ["--entrypoint", "timeout", case.choices.image, "-k", "10", str(CONTAINER_S)]
     argv += ["python3", INSIDE, "load", "--seconds", str(LOAD_S)]
     return tuple(argv)

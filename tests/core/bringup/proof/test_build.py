@@ -51,9 +51,11 @@ def test_the_same_case_gives_the_same_proof_and_it_survives_being_stored(count: 
 
 
 @pytest.mark.parametrize(("count", "shape"), SHAPES)
-def test_nothing_needs_root_or_a_lock_and_only_our_programs_are_written_and_go_again(count: int, shape: Shape) -> None:
+def test_nothing_needs_root_and_only_our_programs_are_written_where_nobody_elses_lie_and_go_again(
+    count: int, shape: Shape
+) -> None:
     proof = make_proof(count, shape)
-    assert not proof.playbook.needs_lock
+    assert (proof.playbook.needs_lock, proof.playbook.only_measures) == (True, True)
     written = set()
     for step in proof.playbook.steps():
         assert step.phase == "proof"
@@ -64,7 +66,7 @@ def test_nothing_needs_root_or_a_lock_and_only_our_programs_are_written_and_go_a
                 written.add(action.path)
                 assert Restore(action.path) in step.apply[1:]
                 assert Restore(action.path) in step.undo
-    folder = "~/.local/state/sparkdesk/bringup"
+    folder = "~/.local/state/sparkdesk/bringup/a1b2c3"
     assert written == {f"{folder}/all_gather.py", f"{folder}/gpu_load.py"}
 
 

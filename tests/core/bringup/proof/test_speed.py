@@ -135,7 +135,9 @@ def test_every_node_is_loaded_at_once_briefly_with_its_memory_bounded_and_withou
     for number, step in enumerate(stage.steps):
         (watch,) = [one.command.argv for one in step.apply if isinstance(one, Run) and "watch" in one.command.argv]
         text = " ".join(watch)
-        assert text.startswith("python3 /home/nvidia/.local/state/sparkdesk/bringup/gpu_load.py watch --limit-s ")
+        assert text.startswith(
+            "python3 /home/nvidia/.local/state/sparkdesk/bringup/a1b2c3/gpu_load.py watch --limit-s "
+        )
         assert f"docker run --rm --pull never --name sparkdesk-proof-a1b2c3-clock-{number} " in text
         assert " --network none --gpus all --memory 8589934592 --memory-swap 8589934592 " in text
         assert text.endswith(f"{IMAGE} -k 10 120 python3 /sparkdesk/gpu_load.py load --seconds {LOAD_S}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sparkdesk.core.bringup.matrix import CellState
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.state import Phase
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, WAITING, RunView
@@ -32,7 +33,23 @@ def plan_words(plan: BringUpPlan) -> tuple[str, str]:
     """What is said of a plan that is shown, and what to do first."""
     if plan.obstacles:
         return plan.obstacles[0], MEND_FIRST
-    return ("" if plan.change_count else "Everything is as it should be: there is nothing to change."), ""
+    if plan.change_count:
+        return "", ""
+    if unsure := _unsure_nodes(plan):
+        more = f" and {len(unsure) - 4} more" if len(unsure) > 4 else ""
+        return (
+            f"There is nothing to change, but not all is as it should be on {', '.join(unsure[:4])}{more}.",
+            MEND_FIRST,
+        )
+    return "Everything is as it should be: there is nothing to change.", ""
+
+
+def _unsure_nodes(plan: BringUpPlan) -> list[str]:
+    """The nodes on which something is wrong, or is not known: neither is success."""
+    wrong = (CellState.FAIL, CellState.UNREAD)
+    found = {one for row in plan.matrix.rows for one, cell in row.cells.items() if cell.state in wrong}
+    told = {one for row in plan.matrix.rows for one in row.cells}
+    return [plan.names.get(one, one) for one in plan.node_ids if one in found or one not in told]
 
 
 def earlier_words(run: RunView) -> str:

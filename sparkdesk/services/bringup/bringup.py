@@ -21,7 +21,6 @@ from sparkdesk.core.bringup.matrix import Matrix
 from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.state import BringUpState, Phase
-from sparkdesk.core.bringup.undo_stake import UndoStake
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.playbooks.run_view import PAUSED, RunView
 from sparkdesk.core.step import Progress, RunEnded, StepEvent, StepStarted
@@ -232,34 +231,20 @@ class BringUp:
         else:
             self._board.refuse("There is nothing to go on with", say.LOOK_FIRST)
 
-    def undo(self, step_ids: frozenset[str] | None = None, told: Sequence[UndoStake] = ()) -> None:
-        """Take back what was done, by this run and by those before it, or these steps of it with what rests on them.
-        `told`: what of its cost stood before the person who wants it; what did not is asked first."""
+    def undo(self, step_ids: frozenset[str] | None = None) -> None:
+        """Take back what was done, by this run and by those before it, or these steps of it with what rests on them."""
         run, phase = self._run, self.state.value.phase
         own = self._back.part_of(run, step_ids)
         if phase in UNDER_WAY:
             self._board.refuse(*say.UNDER_WAY)
         elif own or self._back.has_earlier(run, step_ids) or (step_ids is None and phase in HALF_DONE):
-            before = self.state.value
+            self._matrix_after = None
+            self._proof.age("before the undo")
+            if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
+                self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
+            self._back.words.clear()
             self._board.set(Phase.UNDOING, ended_ms=None, report_paths=())
-            self._go(self._undo_if_wanted, before, own, step_ids, told)
-
-    async def _undo_if_wanted(
-        self, before: BringUpState, own: RunView | None, step_ids: frozenset[str] | None, told: Sequence[UndoStake]
-    ) -> None:
-        """Take it back, once a person accepts what it stops; else it is all as before."""
-        run = self._run
-        if not await self._back.may_take(run, step_ids, told):
-            phase = say.shown_phase(before.phase, self._plan)
-            self._board.show(replace(before, phase=phase, message=say.NOT_UNDONE, remedy=""))
-            return
-        self._matrix_after = None
-        self._proof.age("before the undo")
-        if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
-            self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
-        self._back.words.clear()
-        self._board.set(Phase.UNDOING, ended_ms=None, report_paths=())
-        await self._undo_all(own, step_ids)
+            self._go(self._undo_all, own, step_ids)
 
     async def _undo_all(self, own: RunView | None, step_ids: frozenset[str] | None) -> None:
         """The run in sight first, as it is the newest; what can be taken back is, and the rest is told."""

@@ -111,7 +111,9 @@ class BringingUp:
         return await self.stay(Phase.PLANNED)
 
     async def look_again(self) -> BringUpState:
-        """Press "Check again", and wait for what is found."""
+        """Press "Check again" once every node is live, as a look is of those that are; wait for what is found."""
+        model = self.page.model
+        await until(lambda: len(model.live_nodes()) == len(model.feeds.nodes.value), "all nodes live")
         await self.go("look")
         await until(lambda: self.state.phase is Phase.READING, "the look begins")
         return await self.plan()

@@ -138,7 +138,7 @@ class ProofCard(Card):
         self.markdown = Button("Save as Markdown", kind="link")
         self.json = Button("Save as JSON", kind="link")
         self.folder = Button("Open folder", kind="link")
-        self.saved = ElidedLabel("", "label", "text2", mode=Qt.TextElideMode.ElideMiddle)
+        self.saved = ElidedLabel("", "label", "text2")
         self.opener: Callable[[QUrl], object] = QDesktopServices.openUrl
         self._saving = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._line, self._foot = Separator(), QWidget()

@@ -18,6 +18,7 @@ from sparkdesk.core.bringup.matrix import Cell, Matrix, Row
 from sparkdesk.core.bringup.outcome import is_change
 from sparkdesk.core.bringup.row import MAX_EVIDENCE_CHARS
 from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.bringup.undo_stake import UndoStake, undo_stakes
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.topology import Cable, Topology
 from sparkdesk.core.feed import Latest
@@ -25,6 +26,7 @@ from sparkdesk.core.plain_text import make_plain
 from sparkdesk.core.playbooks.program_words import has_program, programs_text
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.step import Playbook, Stage, Step
+from sparkdesk.services.bringup.resting import steps_to_undo
 from ui import text
 from ui.bridge import watch
 from ui.bringup.clock import ClockFace, faces
@@ -45,6 +47,8 @@ class BringUpFeeds:
     cluster: Latest[ClusterRecord | None]
     now_ms: Callable[[], int]
     images: Latest[tuple[str, ...]] = field(default_factory=lambda: Latest(()))
+    busy: Callable[[], Mapping[str, tuple[str, ...]]] = dict
+    """Node id -> the names of jobs that run there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +277,15 @@ class BringUpModel(QObject):
         return tuple(diff for diff in diffs if diff.path == path)
 
     def shown_node(self, chapter: Chapter) -> str:
-        """Whose file is shown: the chosen node's, else one at work, failed or taken back, else a changed one."""
+        """Whose file is shown: the chosen node's, else that of one that asks, the one with the least time first, else
+        one at work, failed or taken back, else a changed one."""
         diffs = self.shown_files(chapter)
-        if self.node_id in [diff.node_id for diff in diffs]:
+        known = [diff.node_id for diff in diffs]
+        if self.node_id in known:
             return self.node_id
+        asking = [trial for trial in self.state.trials if trial.question and trial.node_id in known]
+        if asking and chapter is Chapter.NETWORK:
+            return min(asking, key=lambda trial: trial.ends_ms).node_id
         run = self.state.run
         for wanted in ("running", "failed", "undone"):
             for step in steps_of(self.state, chapter.value):
@@ -392,6 +401,11 @@ class BringUpModel(QObject):
     def done_steps(self) -> tuple[Step, ...]:
         """The same, without their runs."""
         return tuple(step for _, step in self.done())
+
+    def undo_stakes(self, step_ids: frozenset[str] | None) -> tuple[UndoStake, ...]:
+        """What stops on the nodes when these steps are taken back, with what rests on them; None is all."""
+        runs = (*(() if self.state.run is None else (self.state.run,)), *self.state.earlier)
+        return undo_stakes(steps_to_undo(runs, step_ids), self.feeds.busy())
 
     def can_undo(self) -> bool:
         """Whether something can be taken back now."""

@@ -25,6 +25,7 @@ from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView, StepView
 from sparkdesk.core.step import Step, Wait
+from sparkdesk.services.bringup.words import GO_ON, rolled_back_words
 from tests.core.bringup.cases import make_case, standing_scheme, with_node
 from tests.core.bringup.mesh_cases import with_mesh
 from tests.core.bringup.proof.proofs import BANDWIDTH, gather, print_well
@@ -125,6 +126,8 @@ def reading() -> BringUpState:
 def running(*trials: Trial) -> BringUpState:
     """The canary is kept, two others are tried, the last one waits."""
     run = run_of(network(n1="done", n2="running", n3="running"))
+    asked = {one.step_id: StepView("running", "apply", one.question) for one in trials if one.question}
+    run = replace(run, steps={**run.steps, **asked})
     return BringUpState(
         Phase.RUNNING, IDS, follow(plan().matrix, run), plan(), run, trials=trials, started_ms=NOW_MS - 40_000
     )
@@ -185,7 +188,14 @@ def _stopped(run: RunView, phase: Phase, lead: str) -> BringUpState:
 
 
 def rolled_back() -> BringUpState:
-    """The network of one node restored itself; the others stand."""
+    """A person wanted the old network of one node back; the others stand."""
+    run = run_of(network(n1="done", n2="done", n3="undone", n4="done"), result="cancelled", remedy=GO_ON)
+    words = rolled_back_words((NAMES["n3"],), "").strip()
+    return replace(_stopped(run, Phase.FAILED, words), is_wanted=True)
+
+
+def restored() -> BringUpState:
+    """The network of one node restored itself, as nothing confirmed it; the others stand."""
     run = run_of(network(n1="done", n2="done", n3="failed", n4="done"), result="failed", message=NO_ANSWER,
                  remedy="Look at its cables, then continue or undo.")  # fmt: skip
     return _stopped(run, Phase.FAILED, NO_ANSWER)
@@ -199,10 +209,14 @@ def interrupted() -> BringUpState:
 
 def undone() -> BringUpState:
     """All was taken back, and read since."""
-    run = run_of(lambda step: "undone" if is_change(step) else "unchanged", result="done", is_undo=True)
+    run = run_of(lambda step: "undone" if is_change(step) or not step.check else "unchanged", result="done",
+                 is_undo=True)  # fmt: skip
     run = replace(run, begun=frozenset())
     cells = as_undone(follow(plan().matrix, run), plan().matrix)
-    return BringUpState(Phase.UNDONE, IDS, cells, plan(), run, started_ms=NOW_MS - 90_000, ended_ms=NOW_MS)
+    return BringUpState(
+        Phase.UNDONE, IDS, cells, whole_plan(), run, measurements=measured(), past_proof="before the undo",
+        started_ms=NOW_MS - 90_000, ended_ms=NOW_MS,
+    )  # fmt: skip
 
 
 def all_green() -> BringUpState:

@@ -24,6 +24,7 @@ STATES = {
     "proof-failed": lambda: story.done(is_bad=True),
     "rollback-big": story.asking,
     "rolled-back": story.rolled_back,
+    "restored": story.restored,
     "interrupted": story.interrupted,
     "undone": story.undone,
     "all-green": story.all_green,

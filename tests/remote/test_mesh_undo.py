@@ -55,8 +55,9 @@ def test_a_changed_key_that_a_later_run_replaced_comes_back_only_as_long_as_its_
     one.call("undo", order[0], "let-in")
     left = (one.ssh / "authorized_keys").read_text()
     assert (make_key(1) in left, make_key(2) in left) == (order[0] == "r2", order[0] == "r1")
+    edit(one, "authorized_keys", lambda text: text + "# mine\n")
     one.call("undo", order[1], "let-in")
-    assert not (one.ssh / "authorized_keys").exists()
+    assert (one.ssh / "authorized_keys").read_text() == "# mine\n"
 
 
 def test_hosts_that_were_hashed_since_go_by_their_names_and_others_stay(one: Home) -> None:

@@ -54,7 +54,9 @@ _MESH: Final[Mapping[str, tuple[str, ...]]] = {
         "writes our lines of ~/.ssh/known_hosts, and our blocks at the head of ~/.ssh/config",
         "leaves all other lines as they are, and notes what was there before",
     ),
-    "undo key": ("removes the pair where this run made it and nobody changed it since",),
+    "undo key": (
+        "removes the pair where this run made it, nobody changed it since, and ~/.ssh/config names it no more",
+    ),
     "undo let-in": (f"of ~/.ssh/authorized_keys: {_TAKE_OUT}",),
     "undo hosts": (f"of ~/.ssh/known_hosts and ~/.ssh/config: {_TAKE_OUT}",),
 }

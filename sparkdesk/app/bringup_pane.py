@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from sparkdesk.app.bringup_call import BringUpCall
+from sparkdesk.app.bringup_stack import busy_nodes
 from sparkdesk.app.newcomer import Newcomer
 from sparkdesk.app.owned_file import write_for_owner
 from sparkdesk.core.bringup.case import Choices
@@ -51,6 +52,7 @@ class BringUpPane:
             cluster=stack.inventory.cluster,
             now_ms=stack.clock.now_ms,
             images=self._service.images,
+            busy=lambda: busy_nodes(stack),
         )
         self.page = BringUpPage(BringUpModel(feeds))
         self._join(self.page)

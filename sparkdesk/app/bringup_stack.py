@@ -44,7 +44,7 @@ def make_bring_up(stack: Stack) -> BringUp:
             programs={name: read_remote(name) for name in PROGRAMS},
             save_file=save_file,
             torch_images=torch_images(load_images()),
-            busy=lambda: _busy(stack),
+            busy=lambda: busy_nodes(stack),
             in_use=lambda: _in_use(stack),
             obstacles=lambda: _obstacles(stack),
         )
@@ -72,7 +72,7 @@ def _obstacles(stack: Stack) -> tuple[str, ...]:
     return ()
 
 
-def _busy(stack: Stack) -> Mapping[str, tuple[str, ...]]:
+def busy_nodes(stack: Stack) -> Mapping[str, tuple[str, ...]]:
     """Node id -> the titles of jobs that run there."""
     found: dict[str, tuple[str, ...]] = {}
     for job in stack.launcher.jobs.value:
@@ -83,7 +83,7 @@ def _busy(stack: Stack) -> Mapping[str, tuple[str, ...]]:
 
 def _in_use(stack: Stack) -> Mapping[str, tuple[str, ...]]:
     """Node id -> the jobs that run there, whose answers come over the line, and the forwards that are open."""
-    found = dict(_busy(stack))
+    found = dict(busy_nodes(stack))
     for forward in stack.fleet.forwards.forwards.value:
         if forward.state is ForwardState.OPEN:
             spec = forward.spec

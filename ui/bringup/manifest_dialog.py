@@ -10,6 +10,7 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from sparkdesk.core.bringup.undo_stake import UndoStake, stake_lines
 from sparkdesk.core.playbooks.program_words import programs_text
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.step import Playbook, Stage, Step
@@ -17,6 +18,7 @@ from ui import text, theme
 from ui.bringup.change_card import NO_PROGRAM
 from ui.bringup.model import BringUpModel
 from ui.node.mark import tint_of
+from ui.node.wrap import wrap_line
 from ui.playbook.model import STEP_MARKS
 from ui.playbook.plan_text import plan_text, undo_text
 from ui.playbook.plan_view import PlanView
@@ -68,9 +70,10 @@ class StepPart(QWidget):
 
 
 class ManifestDialog(QDialog):
-    """Open it with `open()`. `undo_asked` carries a frozenset of step ids, or None for all."""
+    """Open it with `open()`. `undo_asked` carries a frozenset of step ids, or None for all, and what of its cost stood
+    here: of that nobody need be asked again."""
 
-    undo_asked = Signal(object)
+    undo_asked = Signal(object, object)
 
     def __init__(self, model: BringUpModel, parent: QWidget, *, shows_undo: bool = False) -> None:
         super().__init__(parent)
@@ -88,6 +91,9 @@ class ManifestDialog(QDialog):
         )
         self.ways.set_key("undo" if shows_undo else "run")
         self.text = PlanView("The commands")
+        self.told: tuple[UndoStake, ...] = ()
+        self.cost = Card()
+        self.cost_words = Label("", "dense", "text", is_wrapped=True, is_selectable=True)
         self.stays = Label(STAYS, "label", "text3", is_wrapped=True)
         self.keep = Button("Close")
         self.chosen = Button("Undo chosen", icon="undo-2")
@@ -121,6 +127,12 @@ class ManifestDialog(QDialog):
         body.setSpacing(theme.GAP)
         body.addWidget(side)
         body.addLayout(right, 1)
+        cost = QHBoxLayout()
+        cost.setSpacing(8)
+        cost.addWidget(IconLabel("triangle-alert", "warn", size=16), 0, Qt.AlignmentFlag.AlignTop)
+        cost.addWidget(self.cost_words, 1)
+        self.cost.column(margins=(12, 8, 12, 8)).addLayout(cost)
+        self.cost.set_state("warn")
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self.stays, 1)
@@ -134,6 +146,7 @@ class ManifestDialog(QDialog):
         outer.addWidget(title)
         outer.addWidget(Label(lead, "dense", "text2", is_wrapped=True))
         outer.addLayout(body, 1)
+        outer.addWidget(self.cost)
         outer.addLayout(foot)
 
     def _make_list(self) -> QWidget:
@@ -180,7 +193,7 @@ class ManifestDialog(QDialog):
         self.text.show_step(step_id)
 
     def _undo(self, is_all: bool, _is_on: bool = False) -> None:
-        self.undo_asked.emit(None if is_all else frozenset(self.chosen_ids()))
+        self.undo_asked.emit(None if is_all else frozenset(self.chosen_ids()), self.told)
         self.accept()
 
     def _refresh(self) -> None:
@@ -193,6 +206,7 @@ class ManifestDialog(QDialog):
             self.text.show_output(programs_text(steps) or NO_PROGRAM)
         else:
             self.text.show_plan((undo_text if is_undo else plan_text)(playbook, self._model.name_of))
+        self._show_cost(frozenset(ids) if ids else None)
         reason = "" if self._model.can_undo() else "Something is under way: stop it or let it end first"
         undoable = any(part.check.isEnabled() for part in self.parts)
         self.all.set_disabled_reason(reason or ("" if undoable else "There is nothing to take back"))
@@ -201,3 +215,12 @@ class ManifestDialog(QDialog):
         self.chosen.updateGeometry()
         every = [part for part in self.parts if part.check.isEnabled()]
         self.every.setChecked(bool(every) and all(part.check.isChecked() for part in every))
+
+    def _show_cost(self, step_ids: frozenset[str] | None) -> None:
+        """What stops on the nodes when this is taken back."""
+        self.told = self._model.undo_stakes(step_ids) if self._model.can_undo() else ()
+        what = "Undo of all" if step_ids is None else "Undo of what is chosen"
+        lines = (f"{what} stops what runs on the nodes.", *stake_lines(self.told, self._model.name_of))
+        self.cost.setVisible(bool(self.told))
+        self.cost_words.setText("\n".join(map(wrap_line, lines)))
+        self.cost.setAccessibleName(" ".join(lines))

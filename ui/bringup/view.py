@@ -69,7 +69,7 @@ class BringUpPage(QWidget):
     pause_asked = Signal()
     cancel_asked = Signal()
     resume_asked = Signal()
-    undo_asked = Signal(object)
+    undo_asked = Signal(object, object)
     """A frozenset of step ids, or None for all."""
     roll_back_asked = Signal(str)
     answered = Signal(str, bool)
@@ -221,7 +221,7 @@ class BringUpPage(QWidget):
         elif key == "apply":
             self.apply_asked.emit(frozenset())
         elif key == "undo":
-            self.undo_asked.emit(None)
+            self.undo_asked.emit(None, ())
         elif key == "chapter":
             self._apply_chapter(self.model.chapter.value)
         else:
@@ -253,7 +253,7 @@ class BringUpPage(QWidget):
 
     def _undo_told(self) -> None:
         undoable = self.model.state.undoable_count  # of nothing there is nothing to choose
-        self.open_manifest(shows_undo=True) if undoable else self.undo_asked.emit(None)
+        self.open_manifest(shows_undo=True) if undoable else self.undo_asked.emit(None, ())
 
     def open_manifest(self, *, shows_undo: bool = False) -> None:
         """Show what was done, and what takes it back."""

@@ -21,6 +21,7 @@ from sparkdesk.core.bringup.matrix import Matrix
 from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.bringup.undo_stake import UndoStake
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.playbooks.run_view import PAUSED, RunView
 from sparkdesk.core.step import Progress, RunEnded, StepEvent, StepStarted
@@ -35,7 +36,7 @@ from sparkdesk.services.bringup.plan_reading import PlanReading
 from sparkdesk.services.bringup.proof_course import ProofCourse, ProofInSight, clean_up, leave
 from sparkdesk.services.bringup.report import Reports
 from sparkdesk.services.bringup.shelf import BringUpShelf, KeptBringUp, keep_plan
-from sparkdesk.services.bringup.taking_back import TakingBack
+from sparkdesk.services.bringup.taking_back import TakingBack, as_before
 from sparkdesk.services.bringup.trials import Trials
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.runs import Owner
@@ -231,23 +232,30 @@ class BringUp:
         else:
             self._board.refuse("There is nothing to go on with", say.LOOK_FIRST)
 
-    def undo(self, step_ids: frozenset[str] | None = None) -> None:
-        """Take back what was done, by this run and by those before it, or these steps of it with what rests on them."""
+    def undo(self, step_ids: frozenset[str] | None = None, told: Sequence[UndoStake] = ()) -> None:
+        """Take back what was done, by this run and by those before it, or these steps of it with what rests on them.
+        `told`: what of its cost stood before the person who wants it; what did not is asked first."""
         run, phase = self._run, self.state.value.phase
         own = self._back.part_of(run, step_ids)
         if phase in UNDER_WAY:
             self._board.refuse(*say.UNDER_WAY)
         elif own or self._back.has_earlier(run, step_ids) or (step_ids is None and phase in HALF_DONE):
-            self._matrix_after = None
-            self._proof.age("before the undo")
-            if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
-                self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
-            self._back.words.clear()
+            before = self.state.value
             self._board.set(Phase.UNDOING, ended_ms=None, report_paths=())
-            self._go(self._undo_all, own, step_ids)
+            self._go(self._undo_all, before, step_ids, told)
 
-    async def _undo_all(self, own: RunView | None, step_ids: frozenset[str] | None) -> None:
-        """The run in sight first, as it is the newest; what can be taken back is, and the rest is told."""
+    async def _undo_all(self, before: BringUpState, step_ids: frozenset[str] | None, told: Sequence[UndoStake]) -> None:
+        """Once a person accepts what it stops: the newest run first; what can be taken back is, the rest is told."""
+        run, own = self._run, self._back.part_of(self._run, step_ids)
+        if not await self._back.may_take(run, step_ids, told):
+            self._board.show(as_before(before, self._plan))
+            return
+        self._matrix_after = None
+        self._proof.age("before the undo")
+        if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
+            self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
+        self._back.words.clear()
+        self._board.show(self.state.value)
         was_touched = any(run.begun or run.is_undo for run in (self._run, *self._earlier.views(self._run)) if run)
         await self._clean_up_proof()
         failed = await self._back.take(own, self._run, step_ids)

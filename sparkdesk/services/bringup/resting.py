@@ -5,7 +5,10 @@ The one rule: nothing is left on a node that is shown as done and works no more,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sparkdesk.core.playbooks.run_view import RunView
+from sparkdesk.core.step import Step
 
 RESTS_ON = {"docker-runtime": "docker-toolkit", "guard-on": "guard-install"}
 """By the beginnings of their ids, which the node's id follows: docker is told of a program that the toolkit brings, and
@@ -22,6 +25,17 @@ def with_resting(step_ids: frozenset[str] | None) -> frozenset[str] | None:
         for step_id in step_ids
         if step_id.startswith(f"{lower}-")
     }
+
+
+def steps_to_undo(runs: Iterable[RunView], step_ids: frozenset[str] | None) -> tuple[Step, ...]:
+    """What is taken back of these runs where these steps are wanted back; None is all."""
+    wanted = with_resting(step_ids)
+    return tuple(
+        step
+        for run in runs
+        for step in run.playbook.steps()
+        if step.id in run.undoable and (wanted is None or step.id in wanted)
+    )
 
 
 def resting_words(run: RunView, chosen: frozenset[str], taken: frozenset[str]) -> tuple[str, ...]:

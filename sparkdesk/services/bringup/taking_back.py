@@ -7,18 +7,25 @@ it; what stands on a node that is gone for good is let go of by a person only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sparkdesk.core.bringup.left_behind import left_words
+from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.bringup.undo_stake import UndoStake, undo_question, undo_stakes
+from sparkdesk.core.errors import PlanError
 from sparkdesk.core.playbooks.run_view import PAUSED, RunView
 from sparkdesk.core.step import RunEnded, Step, StepEvent
 from sparkdesk.services.bringup.earlier import EarlierRuns
 from sparkdesk.services.bringup.look import knows_any, nodes_of
 from sparkdesk.services.bringup.parts import BringUpParts
-from sparkdesk.services.bringup.resting import resting_words, with_resting
+from sparkdesk.services.bringup.resting import resting_words, steps_to_undo, with_resting
 from sparkdesk.services.bringup.undo_words import UndoWords
 from sparkdesk.services.bringup.words import let_go_words
 from sparkdesk.services.playbooks.runs import Owner
+
+NOT_TAKEN = "Nothing was taken back: what runs on the nodes goes on."
 
 
 class TakingBack:
@@ -40,6 +47,18 @@ class TakingBack:
     def has_earlier(self, current: RunView | None, only: frozenset[str] | None) -> bool:
         """Whether something of the runs before the one in sight is to be taken back."""
         return self._earlier.can_undo(current, with_resting(only))
+
+    async def may_take(self, current: RunView | None, only: frozenset[str] | None, told: Sequence[UndoStake]) -> bool:
+        """Whether a person accepts what stops on the nodes: asked once, and only for what they were not `told` of
+        before they wanted it. Raises PlanError where there is nobody to ask."""
+        runs = (*(() if current is None else (current,)), *self._earlier.views(current))
+        stakes = undo_stakes(steps_to_undo(runs, only), self._parts.busy())
+        if set(stakes) <= set(told):
+            return True
+        if (ask := self._parts.runs.asks.confirm) is None:
+            words = "Undo stops what runs on the nodes, and there is nobody to ask"
+            raise PlanError(words, remedy="Undo it from the window.")
+        return await ask(undo_question(stakes, self._name_of))
 
     async def take(
         self, own: RunView | None, current: RunView | None, only: frozenset[str] | None
@@ -111,6 +130,13 @@ class TakingBack:
         """Nodes in no cluster on which something of the run stands."""
         nodes = dict.fromkeys(step.node for step in run.playbook.steps() if step.id in run.undoable)
         return tuple(node_id for node_id in nodes if not knows_any(self._parts.inventory, (node_id,)))
+
+
+def as_before(before: BringUpState, plan: BringUpPlan | None) -> BringUpState:
+    """What is shown where an undo was not accepted; a look that was under way ended when it was wanted."""
+    at_rest = Phase.IDLE if plan is None else Phase.PLANNED
+    phase = at_rest if before.phase is Phase.READING else before.phase
+    return replace(before, phase=phase, message=NOT_TAKEN, remedy="")
 
 
 def _standing(run: RunView, node_ids: Sequence[str]) -> list[Step]:

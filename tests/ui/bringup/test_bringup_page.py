@@ -314,13 +314,13 @@ def test_chosen_steps_are_taken_back_and_all_at_once(desk: Desk) -> None:
     assert dialog.text.toPlainText().startswith("1. Keep the addresses on spark-3995")
     assert "Keep the addresses on spark-bd26" not in dialog.text.toPlainText()
     click(dialog.chosen)
-    assert desk.asked == [("undo", frozenset({"network-keep-node3", "network-keep-node2"}))]
+    assert desk.asked == [("undo", frozenset({"network-keep-node3", "network-keep-node2"}), ())]
     click(page.side.manifest)
     dialog = page.dialog
     assert dialog is not None
     assert dialog.ways.key() == "run"
     click(dialog.all)
-    assert desk.asked[1:] == [("undo", None)]
+    assert desk.asked[1:] == [("undo", None, ())]
 
 
 def test_what_cannot_be_taken_back_is_not_offered_to_be(desk: Desk) -> None:
@@ -438,9 +438,9 @@ def test_closing_is_asked_for(desk: Desk) -> None:
 def test_an_undo_of_a_bring_up_that_began_nothing_asks_for_no_choice(desk: Desk) -> None:
     page = desk.show(replace(story.planned(), phase=Phase.INTERRUPTED, message="SparkDesk ended in the middle of it"))
     asked: list[object] = []
-    page.undo_asked.connect(asked.append)
+    page.undo_asked.connect(lambda *said: asked.append(said))
     page.banner.action_clicked.emit()
-    assert (asked, page.dialog) == ([None], None)
+    assert (asked, page.dialog) == ([(None, ())], None)
     desk.show(replace(story.planned(), phase=Phase.UNDONE, message="Nothing was changed."))
     assert page.banner.title() == "Nothing was changed."
 

@@ -45,6 +45,9 @@ class Desk:
         self.fleet = FleetDesk(self.store)
         self.saved: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.busy: dict[str, tuple[str, ...]] = {}
+        """Node id -> the jobs that run there."""
+        self.says_yes = True
         inventory, clock, tasks = self.fleet.inventory, self.fleet.clock, self.fleet.tasks
         self.runner = Runner(
             shells=inventory.shell,
@@ -78,13 +81,14 @@ class Desk:
                 store=self.store,
                 programs={name: read_remote(name) for name in PROGRAMS},
                 save_file=self._save,
+                busy=lambda: self.busy,
                 fresh_s=0.0,  # two readings of nodes that nobody changes make one plan
             )
         )
 
     async def _confirm(self, question: str) -> bool:
         self.asked.append(question)
-        return True
+        return self.says_yes
 
     async def _ask_password(self, node_id: str, words: str) -> str | None:
         self.asked.append(node_id)

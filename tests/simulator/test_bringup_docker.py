@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.state import Phase
+from sparkdesk.services.bringup.taking_back import NOT_TAKEN
 from tests.simulator.bringup_desk import Desk
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.test_bringup_network import as_root, ask
@@ -15,6 +16,11 @@ KNOWS = "docker info --format '{{json .Runtimes}}'"
 LOOK = f"stat -c '%a %s' {FILE}; cat {FILE}; nvidia-ctk --version 2>&1 | head -c 20"
 
 RUNS = "systemctl is-active docker"
+STOPS = (
+    "Docker is started anew on spark-5c2d: every container there stops.",
+    "Docker is stopped on spark-bd26",
+    "gpt-oss-120b runs on spark-5c2d: it stops with docker",
+)
 
 
 async def test_a_toolkit_is_installed_and_made_known_and_dockers_file_comes_back_as_it_was(
@@ -37,6 +43,14 @@ async def test_a_toolkit_is_installed_and_made_known_and_dockers_file_comes_back
             assert await ask(simulator, RUNS, 1) == (0, "active\n")
             assert "nvidia" in (await ask(simulator, KNOWS))[1]
             assert "10.0.0.1" in (await ask(simulator, f"cat {FILE}"))[1]
+            one.busy, one.says_yes = {"n1": ("gpt-oss-120b",)}, False
+            one.asked.clear()
+            one.bring_up.undo()
+            state = await one.rest()
+            assert (state.phase, state.message) == (Phase.DONE, NOT_TAKEN)
+            assert [all(words in question for words in STOPS) for question in one.asked] == [True], "asked, and once"
+            assert await ask(simulator, RUNS, 1) == (0, "active\n")
+            one.says_yes = True
             one.bring_up.undo()
             assert (await one.rest()).phase is Phase.UNDONE
             assert await ask(simulator, LOOK) == before

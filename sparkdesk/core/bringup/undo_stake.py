@@ -69,7 +69,7 @@ def stake_lines(stakes: Sequence[UndoStake], name_of: NodeName) -> tuple[str, ..
 
 def undo_question(stakes: Sequence[UndoStake], name_of: NodeName) -> str:
     """Asks for all of it at once."""
-    return f"Undo stops what runs on the nodes. {' '.join(stake_lines(stakes, name_of))} Take it back?"
+    return f"Undo can stop what runs on the nodes. {' '.join(stake_lines(stakes, name_of))} Take it back?"
 
 
 def _does_to_docker(step: Step, verb: str) -> bool:
@@ -96,7 +96,7 @@ def _words(stake: UndoStake, name_of: NodeName) -> str:
         case Loss.CONTAINER:
             return f"{stake.job} runs on {where}: it stops with docker if it is in a container."
         case Loss.NETWORK:
-            return f"{stake.job} runs on {where}: a server over several nodes stops when the cables' addresses go."
+            return f"{stake.job} runs on {where}: it stops with the network if it spans nodes."
 
 
 def _listed(names: Iterator[str]) -> str:

@@ -56,7 +56,7 @@ class TakingBack:
         if set(stakes) <= set(told):
             return True
         if (ask := self._parts.runs.asks.confirm) is None:
-            words = "Undo stops what runs on the nodes, and there is nobody to ask"
+            words = "Undo can stop what runs on the nodes, and there is nobody to ask"
             raise PlanError(words, remedy="Undo it from the window.")
         return await ask(undo_question(stakes, self._name_of))
 

@@ -73,6 +73,8 @@ class Desk:
         self.saved: dict[str, bytes] = {}
         self.questions: list[str] = []
         self.says_yes = True
+        self.busy: dict[str, tuple[str, ...]] = {}
+        """Node id -> the jobs that run there."""
         self.skips_what_stands = False
         """Whether the plan leaves out the steps of a chapter whose trace is there, as the real one does."""
         inventory = self.fleet.inventory
@@ -109,6 +111,7 @@ class Desk:
                 store=self.store,
                 programs={},
                 save_file=self._save,
+                busy=lambda: self.busy,
                 fresh_s=fresh_s,
                 plan=self.plan,
             )

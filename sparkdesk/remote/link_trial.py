@@ -85,6 +85,7 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def take_note(name: str, wanted: Record, items: List[str], planned: str = "") -> Record: ...
     def write_note(name: str, note: Record) -> None: ...
     def put_files_back(note: Record) -> str: ...
+    def put_settings_back(note: Record, port: str) -> List[str]: ...
     def write_copy(digest: str) -> None: ...
 
     # netplan_units.py, likewise.
@@ -160,13 +161,14 @@ def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
     TrialError, having done what it can.
     """
     troubles: List[str] = []
+    of_files: List[str] = []
     words: List[str] = []
     here: List[str] = []
     ours = {
         port: [text for text in texts if text not in note["ports"].get(port, {"addresses": ()})["addresses"]]
         for port, texts in note["ours"].items()
     }
-    with trying(troubles):
+    with trying(of_files):
         copy = put_files_back(note)
         words += ["%s was changed since; a copy is %s" % (KEPT_FILE, copy)] if copy else []
     with trying(troubles):
@@ -189,10 +191,14 @@ def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
                 time.sleep(LOOK_S)
                 wrong = put_port_back(name, port, texts, given)
             troubles += [wrong] if wrong else []
+            words += put_settings_back(note, name)
             words += describe_given(name, port, texts, given)
     with trying(troubles):
         give_back(here)
         words += ["%s is lost" % describe_item(item) for item in give_back(items)]
+    if of_files:
+        said = "netplan's files are not as they were: %s" % "; ".join([*of_files, *troubles, *words])
+        raise TrialError(said, "Mend what it names, then undo it again.")
     if troubles:
         said = "the files are as they were, but %s" % "; ".join([*troubles, *words])
         raise TrialError(said, "Run `sudo netplan apply` on the node.")
@@ -209,10 +215,23 @@ def our_ports(note: Record) -> Set[str]:
 
 
 def describe_given(name: str, before: Record, ours: List[str], given: Tuple[Set[str], Optional[int]]) -> List[str]:
-    """What a port keeps of what we gave it, since a file of somebody's gives it too by now."""
+    """What a port has that it did not have before: ours, since somebody's file gives it too by now, and others'."""
     kept = [text for text in ours if text in given[0] and text not in before["addresses"]]
     kept += ["MTU %d" % given[1]] if given[1] is not None and given[1] != before["mtu"] else []
-    return ["%s keeps %s, which another file of this node gives it" % (name, ", ".join(kept))] if kept else []
+    words = ["%s keeps %s, which another file of this node gives it" % (name, ", ".join(kept))] if kept else []
+    return words + describe_others(name, before, ours)
+
+
+def describe_others(name: str, before: Record, ours: Iterable[str]) -> List[str]:
+    """Which addresses a port has that it did not have before and we did not give it; networkd may still be at it."""
+    due = [text for text in given_by_files(name)[0] if ":" not in text and text not in before["addresses"]]
+
+    def now() -> Record:
+        return read_ports().get(name, before)
+
+    wait_until(LOOK_S / 2, lambda: not now()["carrier"] or set(due) <= set(now()["addresses"]))
+    others = [text for text in now()["addresses"] if text not in before["addresses"] and text not in ours]
+    return ["%s has %s, which it did not have before" % (name, ", ".join(others))] if others else []
 
 
 def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Record:
@@ -250,6 +269,8 @@ def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Recor
             remove(STATE)  # the timer ends by this
             raise
         apply_trial(note, wanted, items)
+    for port, before in note["ports"].items():
+        said += describe_others(port, before, note["ours"].get(port, ()))
     left_s, words = ends_s - time.clock_gettime(time.CLOCK_BOOTTIME), [*describe_waiting(wanted, read_ports()), *said]
     return {"ok": True, "trial_s": trial_s, "left_s": left_s, "message": "; ".join(filter(None, words))}
 
@@ -405,8 +426,11 @@ def keep(name: str) -> Record:
     with locked():
         state, trial = read_json(STATE) or {}, running_trial()
         if trial is None and (state.get("name"), state.get("state")) == (name, "kept"):
+            kept, data = read_notes(name)[name]["kept"], read_file(KEPT_FILE)
+            if data is None or hashlib.sha256(data).hexdigest() != kept:
+                raise TrialError("%s is not as it was kept" % KEPT_FILE, "Look again, and read the new plan.")
             remove(TRIAL_FILE)  # we were interrupted here
-            write_copy(read_notes(name)[name]["kept"])
+            write_copy(kept)
             return {"ok": True, "file": KEPT_FILE}
         if trial is None or trial["name"] != name:
             remedy = "Look at the cable and at the node's way to this computer, then try again."

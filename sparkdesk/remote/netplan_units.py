@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 
@@ -59,6 +60,8 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def plain(text: str) -> str: ...
 
     # trial_notes.py, likewise.
+    KEPT_FILE = TRIAL_FILE = ""
+
     def write_file(path: str, data: bytes, mode: int = 0o600, owner: Tuple[int, int] = (0, 0)) -> None: ...
     def remove(path: str) -> None: ...
 
@@ -95,16 +98,18 @@ def generator() -> str:
 
 
 @contextlib.contextmanager
-def made_aside() -> Iterator[str]:
-    """A folder with what netplan makes of the files as they are now. Raises TrialError where that cannot be done."""
+def made_aside(but: Collection[str] = ()) -> Iterator[str]:
+    """A folder with what netplan makes of the files as they are now, but for these. Raises TrialError where that
+    cannot be done."""
     root = "%s-%s" % (ASIDE, os.urandom(8).hex())
     try:
         os.mkdir(root, 0o700)  # the files may hold the password of a WLAN
         for folder in SOURCES:
             os.makedirs(os.path.join(root, folder))
-            for name, data in read_folder("/" + folder, "", ".yaml").items():
+            found = read_folder("/" + folder, "", ".yaml")
+            for name in [name for name in found if "/%s/%s" % (folder, name) not in but]:
                 with open(os.open(os.path.join(root, folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                    file.write(data)
+                    file.write(found[name])
         program = generator()
         failure = netplan(([] if program else ["generate"]) + ["--root-dir", root], ASIDE_S, program or "netplan")
         if failure:
@@ -153,13 +158,44 @@ def pending_edits(ours: Collection[str]) -> List[str]:
         return ["%s (%s)" % (port, newest_file_about(port)) for port in ports]
 
 
-def newest_file_about(port: str) -> str:
-    """The file of netplan that names this port and was changed last; where none does, that one was removed."""
+def pending_on_ours(ours: Collection[str]) -> List[str]:
+    """Our ports for which others' files say what was never applied, in words. Raises TrialError: not known.
+
+    What others' files say alone, what all of them come to, and not what stands: what our file says otherwise is no
+    edit of others, nor is what it no longer says.
+    """
+    with made_aside() as root:
+        made, changed = read_units(root), changed_units(root)
+        changed = {path: port for path, port in changed.items() if port in ours}
+    if not changed:
+        return []
+    own = (KEPT_FILE, TRIAL_FILE)
+    with made_aside(own) as root:
+        alone, stands = read_units(root), read_units("/")
+    brought = {
+        path: (lines_of(alone.get(path)) & lines_of(made.get(path))) - lines_of(stands.get(path)) for path in changed
+    }
+    ports = sorted({port for path, port in changed.items() if brought[path]})
+    return ["%s (%s)" % (port, newest_file_about(port, own)) for port in ports]
+
+
+def lines_of(data: Optional[bytes]) -> Set[Tuple[bytes, bytes]]:
+    """What a unit says, each line with its section."""
+    section, found = b"", set()
+    for line in (data or b"").splitlines():
+        section = line.strip() if line.startswith(b"[") else section
+        if b"=" in line:
+            found.add((section, line.strip()))
+    return found
+
+
+def newest_file_about(port: str, but: Collection[str] = ()) -> str:
+    """The file of netplan, not one of these, that names this port and was changed last; else that one was removed."""
     paths = [
         "/%s/%s" % (folder, name)
         for folder in SOURCES
         for name, data in read_folder("/" + folder, "", ".yaml").items()
-        if port.encode() in data
+        if port.encode() in data and "/%s/%s" % (folder, name) not in but
     ]
     return plain(max(paths, key=os.path.getmtime)) if paths else "its file is gone"
 
@@ -167,7 +203,7 @@ def newest_file_about(port: str) -> str:
 def refuse_pending_edits(ours: Collection[str]) -> str:
     """A trial must not bring in what is others' to apply. In words why that is not known, or "". Raises TrialError."""
     try:
-        pending = pending_edits(ours)
+        pending = [*pending_edits(ours), *pending_on_ours(ours)]
     except TrialError as error:  # netplan may be older than --root-dir; its files it checks again before it applies
         return "whether netplan's files hold an edit that was never applied is not known: %s" % error.args[0]
     if pending:
@@ -218,16 +254,24 @@ def apply_ours_alone(ours: Collection[str]) -> None:
 def network_files(name: str) -> List[str]:
     """The files by which networkd sets this port now; none where it does not.
 
-    Source: systemd's networkd-state-file.c: NETWORK_FILE and NETWORK_FILE_DROPINS in links/INDEX.
+    Source: systemd's networkd-state-file.c: NETWORK_FILE=PATH and NETWORK_FILE_DROPINS="PATH:PATH" in links/INDEX, the
+    latter with \\xHH for what would part them.
     """
     paths: List[str] = []
     with contextlib.suppress(OSError, ValueError):
         with open("/sys/class/net/%s/ifindex" % name) as file:
             index = str(int(file.read(16)))
-        for line in read_folder(LINKS, index).get(index, b"").decode("utf-8", "replace").splitlines():
-            key, _, value = line.partition("=")
-            paths += value.split(":") if key in ("NETWORK_FILE", "NETWORK_FILE_DROPINS") else []
+        for line in read_folder(LINKS, index).get(index, b"").splitlines():
+            key, _, value = line.partition(b"=")
+            if key in (b"NETWORK_FILE", b"NETWORK_FILE_DROPINS"):
+                parted = re.sub(rb'\A"(.*)"\Z', rb"\1", value).split(b":")
+                paths += [os.fsdecode(re.sub(rb"\\x([0-9A-Fa-f]{2})", unescaped, part)) for part in parted]
     return [path for path in paths if os.path.isabs(path)]
+
+
+def unescaped(found: Any) -> bytes:
+    """The byte that a match of two hexadecimal digits stands for."""
+    return bytes([int(found.group(1), 16)])
 
 
 def connection_files(name: str) -> List[str]:

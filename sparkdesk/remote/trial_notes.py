@@ -28,6 +28,9 @@ EDITED_HEAD = re.compile(r"(?:(?: *#.*)?\n)*network:\n  version: 2\n  ethernets:
 EDITED_START = re.compile(r"    ([A-Za-z][A-Za-z0-9]{0,14}):\Z")
 EDITED_LINE = re.compile(r"      [A-Za-z0-9 _.:/\[\]{},\"'#+=@%-]*\Z")
 MAX_NOTE_BYTES = 1 << 20
+# What networkd sets on a port that it is told to manage, and leaves so. Source: systemd's networkd-sysctl.c, and seen.
+SETTINGS = ("ipv6/conf/%s/accept_ra", "ipv4/conf/%s/promote_secondaries")
+SETTINGS_FOLDER, SETTING = "/proc/sys/net", re.compile(rb"-?[0-9]{1,9}\Z")
 LOOK_AT_IT = "Look at it on the node and move it away."
 
 TYPE_CHECKING = False
@@ -42,6 +45,10 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def read_ports() -> Dict[str, Record]: ...
     def ports_of(item: str) -> List[str]: ...
     def boot_id() -> str: ...
+
+    # netplan_units.py, which is read before any of this is called.
+    def network_files(name: str) -> List[str]: ...
+    def connection_files(name: str) -> List[str]: ...
 
 
 def read_file(path: str) -> Optional[bytes]:
@@ -164,6 +171,7 @@ def take_note(name: str, wanted: Record, items: List[str], planned: str = "") ->
     for port, want in wanted.items():
         if port in ports:
             note["ports"].setdefault(port, ports[port])
+            note.setdefault("settings", {}).setdefault(port, read_settings(port))  # older notes have none
         note["ours"][port] = sorted({*note["ours"].get(port, ()), *want["addresses"]})
     note["planned"] = planned
     os.makedirs(NOTES, mode=0o700, exist_ok=True)
@@ -174,6 +182,34 @@ def take_note(name: str, wanted: Record, items: List[str], planned: str = "") ->
 def write_note(name: str, note: Record) -> None:
     """For an undo after a restart."""
     write_file(NOTES + "/%s.json" % name, json.dumps(note).encode())
+
+
+def read_settings(port: str) -> Dict[str, str]:
+    """What the kernel holds for this port of what networkd sets, by name; without what cannot be read."""
+    found = {}
+    for name in SETTINGS:
+        with contextlib.suppress(OSError), open("%s/%s" % (SETTINGS_FOLDER, name % port), "rb") as file:
+            text = file.read(16).strip()
+            if SETTING.match(text):
+                found[name] = text.decode()
+    return found
+
+
+def put_settings_back(note: Record, port: str) -> List[str]:
+    """The same as it was, unless somebody's file sets the port now. In words what could not be put back."""
+    if any(os.path.lexists(path) for path in (*network_files(port), *connection_files(port))):
+        return []
+    former, words = note.get("settings", {}).get(port, {}), []
+    now = read_settings(port)
+    for name in SETTINGS:
+        text = str(former.get(name, ""))
+        if name in now and now[name] != text and SETTING.match(text.encode()):
+            try:
+                with open("%s/%s" % (SETTINGS_FOLDER, name % port), "wb", buffering=0) as file:
+                    file.write(text.encode())
+            except OSError as error:
+                words.append("net/%s cannot be set to %s again: %s" % (name % port, text, error.strerror))
+    return words
 
 
 def former_file(path: str) -> Optional[Record]:

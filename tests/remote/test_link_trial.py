@@ -5,6 +5,7 @@ What it does to a network is tried in the lab, with a real netplan and systemd-n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from sparkdesk.core.bringup.chapters.network import PROGRAMS
 from sparkdesk.core.program import python_command
 from tests.remote.python_version import PYTHONS
+from tests.remote.trial_programs import load_programs
 
 REMOTE = Path(__file__).parents[2] / "sparkdesk" / "remote"
 SOURCES = [(REMOTE / f"{name}.py").read_bytes() for name in PROGRAMS]
@@ -204,3 +206,55 @@ def test_connections_of_a_server_for_both_families_are_seen(python: str, tmp_pat
         socket.create_connection((at, server.getsockname()[1])),
     ):
         assert "which one is this sign-in is not known" in refusal(python, tmp_path, "", seen)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> dict[str, Any]:
+    """The programs in a folder of their own, with a netplan that does nothing and a run that has kept its file."""
+    for name in ("bin", "etc", "run", "store/notes", "trial"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("netplan", "networkctl"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    files = {"KEPT_FILE": "etc/90.yaml", "TRIAL_FILE": "trial/90.yaml", "COPY_FILE": "store/90.yaml", "RUN": "run"}
+    files |= {"STATE": "run/trial.json", "LOCK": "run/trial.lock", "STORE": "store", "NOTES": "store/notes"}
+    places = {name: str(tmp_path / path) for name, path in files.items()}
+    env = dict(os.environ, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    units = str(tmp_path / "run/units").lstrip("/")
+    places |= {"ASIDE": str(tmp_path / "aside"), "SYSTEM": "/nowhere/", "NETWORKD": units, "NETWORK_MANAGER": units}
+    no_others = {"SOURCES": (), "PREFIXES": {units: "netplan-"}, "read_items": list}
+    programs = load_programs(**places, **no_others, ENV=env, STABLE_S=0.0)
+    note = {"name": "a1", "number": 1, "folders": [], "ports": {}, "ours": {}, "boot": "b", "items": []}
+    former = {places[name]: None for name in ("KEPT_FILE", "TRIAL_FILE", "COPY_FILE")}
+    kept = hashlib.sha256(b"ours").hexdigest()
+    (tmp_path / "store/notes/a1.json").write_text(json.dumps(dict(note, files=former, kept=kept)))
+    (tmp_path / "run/trial.json").write_text('{"name": "a1", "state": "kept"}')
+    return programs
+
+
+def test_what_is_kept_is_looked_at_when_its_keeping_is_asked_for_again(programs: dict[str, Any]) -> None:
+    kept, trial = Path(programs["KEPT_FILE"]), Path(programs["TRIAL_FILE"])
+    trial.touch()
+    for data in (None, b"another"):
+        if data is not None:
+            kept.write_bytes(data)
+        with pytest.raises(programs["TrialError"], match="yaml is not as it was kept"):
+            programs["keep"]("a1")
+    kept.write_bytes(b"ours")
+    assert programs["keep"]("a1")["ok"] is True
+    assert not trial.exists(), "it was cut short there"
+
+
+def test_an_undo_that_cannot_write_the_files_says_that_it_is_the_files(programs: dict[str, Any]) -> None:
+    Path(programs["KEPT_FILE"]).mkdir()
+    with pytest.raises(programs["TrialError"]) as refused:
+        programs["undo"]("a1")
+    kept = programs["KEPT_FILE"]
+    assert refused.value.args == (
+        f"netplan's files are not as they were: {kept} is no plain file of ours",
+        "Mend what it names, then undo it again.",
+    )
+    Path(kept).rmdir()
+    (Path(kept).parents[1] / "bin/netplan").write_text("#!/bin/sh\necho 'Error: no' >&2; exit 1\n")
+    with pytest.raises(programs["TrialError"], match="the files are as they were, but netplan apply failed"):
+        programs["undo"]("a1")

@@ -18,7 +18,9 @@ MANAGEMENT = "[Match]\nPermanentMACAddress=02:00:00:00:00:01\nName=lan0\n\n[Netw
 PROGRAM = """#!/bin/sh
 echo "$0 $*" >> {root}/said
 [ "$1" != generate ] || shift
-case "$1" in --root-dir) ls "$2{root}/etc" >> {root}/said; cp -r {root}/made/. "$2" ;; esac
+case "$1" in --root-dir)
+ls "$2{root}/etc" >> {root}/said; cp -r {root}/made/. "$2"
+[ ! -e "$2{root}/etc/90-sparkdesk.yaml" ] || cp -r {root}/made_of_ours/. "$2" ;; esac
 [ ! -e {root}/lame-"${{0##*/}}" ] || {{ echo "no such option" >&2; exit 2; }}
 """
 
@@ -30,7 +32,7 @@ class Netplan:
         self.root = root
         at = str(root).lstrip("/")
         self.names = {"networkd": f"{at}/run/network", "nm": f"{at}/run/nm"}
-        for folder in ("etc", "run/network", "run/nm", "made", "bin", "links"):
+        for folder in ("etc", "run/network", "run/nm", "made", "made_of_ours", "bin", "links"):
             (root / folder).mkdir(parents=True)
         for name in ("netplan", "networkctl"):
             (root / "bin" / name).write_text(PROGRAM.format(root=root))
@@ -40,6 +42,7 @@ class Netplan:
             NETWORKD=self.names["networkd"],
             NETWORK_MANAGER=self.names["nm"],
             PREFIXES={self.names["networkd"]: "10-netplan-", self.names["nm"]: "netplan-"},
+            KEPT_FILE=str(root / "etc/90-sparkdesk.yaml"),
             LINKS=str(root / "links"),
             SYSTEM=str(root),
             GENERATORS=(str(root / "bin/configure"), str(root / "bin/generate")),
@@ -53,9 +56,9 @@ class Netplan:
         path.write_text(text)
         return path
 
-    def makes(self, name: str, text: str, kind: str = "networkd") -> None:
-        """A unit that netplan makes of the files as they are now."""
-        folder = self.root / "made" / self.names[kind]
+    def makes(self, name: str, text: str, kind: str = "networkd", *, where: str = "made") -> None:
+        """A unit that netplan makes of the files as they are now; `made_of_ours`: where our file is among them."""
+        folder = self.root / where / self.names[kind]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
@@ -99,6 +102,28 @@ def test_an_edit_for_another_port_is_refused_and_named_with_its_file(node: Netpl
         node.programs["refuse_pending_edits"]({"cx7"})
     said = f"netplan's files hold an edit that was never applied, and this would apply it: {words}"
     assert refused.value.args == (said, "Apply or take back that edit first (sudo netplan try), then look again.")
+
+
+def test_what_others_files_would_bring_to_our_ports_is_refused_and_what_ours_brings_is_not(node: Netplan) -> None:
+    unit, theirs = "10-netplan-cx7.network", f"{OURS}[Network]\nAddress=10.9.9.9/24\n[Link]\nMTUBytes=1500\n"
+    (node.root / "etc/40-x.yaml").write_text("ethernets: {cx7: {}}")
+    (node.root / "etc/90-sparkdesk.yaml").write_text("ethernets: {cx7: {mtu: 9000}}")
+    refuse = node.programs["refuse_pending_edits"]
+    node.makes(unit, theirs.replace("10.9.9.9", "10.1.1.1"))
+    ours = theirs.replace("1500", "9000")
+    node.makes(unit, ours.replace("10.9.9.9", "10.1.1.1"), where="made_of_ours")
+    node.stands(unit, ours.replace("10.9.9.9", "10.1.1.1").replace("9000", "1400"))
+    assert refuse({"cx7"}) == "", "an edit of ours is ours to replace, and so is an MTU of others that it overrides"
+    node.makes(unit, theirs)
+    node.makes(unit, ours, where="made_of_ours")
+    with pytest.raises(node.programs["TrialError"], match=r"would apply it: cx7 \(/.*/etc/40-x.yaml\)"):
+        refuse({"cx7"})
+    node.stands(unit, ours)
+    assert refuse({"cx7"}) == "", "it is applied"
+    (node.root / "etc/90-sparkdesk.yaml").unlink()
+    node.stands(unit, "")
+    with pytest.raises(node.programs["TrialError"], match="would apply it: cx7"):
+        refuse({"cx7"})
 
 
 def test_a_netplan_that_cannot_make_it_aside_hinders_nobody_and_it_is_said(node: Netplan) -> None:
@@ -178,14 +203,19 @@ def test_what_networkds_files_give_a_port_is_read_from_the_file_that_it_uses(nod
     )
     path = node.stands("10-netplan-lo.network", f"{text}[Address]\nAddress = 10.1.2.1/24\n[Route]\nMTUBytes=1400\n")
     extra.write_text("[Network]\nAddress=10.1.3.1/24\n")
+    other = node.root / "own: \\.conf"
+    other.write_text("[Network]\nAddress=10.1.4.1/24\n")
+    escaped = str(other).replace("\\", "\\x5c").replace(":", "\\x3a").replace(" ", "\\x20")
     (node.root / "links" / f"{index}0").write_text("NETWORK_FILE=/nowhere\n")
     assert node.programs["given_by_files"]("lo") == (set(), None)
     (node.root / "links" / index).write_text(
-        f"ADMIN_STATE=x\nNETWORK_FILE={path}\nNETWORK_FILE_DROPINS={extra}:/gone\n"
+        f'ADMIN_STATE=x\nNETWORK_FILE={path}\nNETWORK_FILE_DROPINS="{extra}:/gone:{escaped}"\n'
     )
-    assert node.programs["given_by_files"]("lo") == ({"10.1.1.1/24", "10.1.2.1/24", "10.1.3.1/24"}, 9000)
+    given = {"10.1.1.1/24", "10.1.2.1/24", "10.1.3.1/24", "10.1.4.1/24"}
+    assert node.programs["given_by_files"]("lo") == (given, 9000)
     assert node.programs["is_set_by_netplan"]("lo") is True
-    (node.root / "links" / index).write_text(f"NETWORK_FILE={extra}\n")
+    (node.root / "links" / index).write_text(f'NETWORK_FILE={extra}\nNETWORK_FILE_DROPINS=""\n')
+    assert node.programs["network_files"]("lo") == [str(extra)]
     assert node.programs["is_set_by_netplan"]("lo") is False
     assert node.programs["given_by_files"]("no-such-port") == (set(), None)
 

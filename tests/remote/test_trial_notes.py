@@ -14,6 +14,7 @@ import pytest
 from sparkdesk.core.bringup.chapters.network import PROGRAMS
 from tests.remote.trial_programs import REMOTE, load_programs
 
+SETTING = "ipv6/conf/%s/accept_ra"
 SOUND: dict[str, Any] = {
     "number": 1, "files": {}, "folders": [], "ports": {}, "ours": {}, "boot": "b", "items": [],
 }  # fmt: skip
@@ -116,6 +117,33 @@ def test_the_copy_has_the_bytes_and_the_time_of_the_kept_file_and_is_of_no_other
     programs["write_copy"](hashlib.sha256(b"ours").hexdigest())
     assert (copy.read_bytes(), copy.stat().st_mtime_ns) == (b"ours", kept.stat().st_mtime_ns)
     assert copy.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_networkd_set_on_a_port_is_put_back_unless_somebodys_file_sets_the_port(tmp_path: Path) -> None:
+    files = [tmp_path / "ipv6/conf/cx7/accept_ra", tmp_path / "ipv4/conf/cx7/promote_secondaries"]
+    for file in files:
+        file.parent.mkdir(parents=True)
+    theirs = tmp_path / "cx7.network"
+    places = {"SETTINGS_FOLDER": str(tmp_path), "connection_files": lambda port: []}
+    programs = load_programs(**places, network_files=lambda port: [str(theirs)])
+
+    def set_to(ra: str, promoted: str) -> None:
+        files[0].write_text(ra)
+        files[1].write_text(promoted)
+
+    set_to("1\n", "0\n")
+    note = {"settings": {"cx7": programs["read_settings"]("cx7"), "gone": {SETTING: "1"}}}
+    set_to("0\n", "1\n")
+    theirs.touch()
+    assert programs["put_settings_back"](note, "cx7") == []
+    assert files[0].read_text() == "0\n", "somebody's file sets it"
+    theirs.unlink()
+    for port in ("cx7", "gone", "unknown"):
+        assert programs["put_settings_back"](note, port) == []
+    assert [file.read_text().strip() for file in files] == ["1", "0"]
+    for odd in ({}, {"settings": {"cx7": {SETTING: "1; x"}}}):
+        assert programs["put_settings_back"](odd, "cx7") == [], "as older notes are, and none of ours"
+    assert [file.read_text().strip() for file in files] == ["1", "0"]
 
 
 NEW = b"network:\n  version: 2\n  ethernets:\n    cx7:\n      mtu: 9000\n"

@@ -67,6 +67,7 @@ def replaced(node: LabNode, program: str, other: str) -> Iterator[None]:
 
 
 def test_a_trial_is_kept_and_undone_exactly(node: Node) -> None:
+    node.let_settings_be("1", "0")
     before = node.state()
     assert node.look()["ok"] is False
     tried = node.try_it(former="absent")
@@ -84,6 +85,7 @@ def test_a_trial_is_kept_and_undone_exactly(node: Node) -> None:
     assert now[MANAGEMENT_PORT] == before[MANAGEMENT_PORT]
     assert node.do("undo", "a1") == {"ok": True, "message": "as before"}
     assert node.state() == before
+    assert node.settings() == ["1", "0"] * 2, "which networkd had set"
     assert node.do("undo", "a1") == {"ok": True, "message": "nothing to undo"}
     assert node.state() == before
 
@@ -249,10 +251,29 @@ def test_an_undo_leaves_what_an_administrators_own_file_gives_by_now(node: Node)
         assert (now[PORT][0], [one["local"] for one in now[PORT][1]]) == (9000, ["192.168.100.11"])
         assert now[TWIN] == before[TWIN]
     finally:
-        file.unlink()
-        node.lab.run("netplan", "apply")
-        node.lab.run("ip", "addr", "flush", "dev", PORT, "scope", "global")
-        node.lab.run("ip", "link", "set", PORT, "mtu", "1500")
+        node.take_away(file)
+
+
+def test_an_edit_of_others_that_gives_a_port_of_ours_something_is_refused_or_told(node: Node) -> None:
+    before = node.state()
+    file = node.lab.root / "etc/netplan/40-cx7.yaml"
+    told = f"{PORT} has 10.9.8.7/24, which it did not have before"
+    try:
+        file.write_text(FOREIGN)
+        refused = node.try_it()
+        assert (refused["ok"], f"would apply it: {PORT} (/etc/netplan/40-cx7.yaml)" in refused["message"]) == (
+            False,
+            True,
+        )
+        assert node.state() == before
+        node.lab.run("netplan", "generate")  # units of it are there, and nobody has applied them
+        assert node.try_it()["message"] == told
+        node.do("keep", "a1")
+        gives = f"{PORT} keeps MTU 1400, which another file of this node gives it"
+        assert node.do("undo", "a1")["message"] == f"as before; {gives}; {told}"
+    finally:
+        node.take_away(file)
+    node.wait_for(before)
 
 
 def test_another_run_waits_for_the_end_of_a_trial(node: Node) -> None:
@@ -408,38 +429,24 @@ def test_what_networkd_takes_from_ports_that_nobody_named_is_given_back_after_ev
     ]  # fmt: skip
     for words in given:
         node.lab.run("ip", *words)
-    before = everything(node)
+    before = node.everything()
     assert len(before) >= 15
     try:
         assert node.try_it(6)["ok"] is True
-        assert before - everything(node) == set(), "while it is tried"
+        assert before - node.everything() == set(), "while it is tried"
         deadline_s = time.monotonic() + WAIT_S
         while node.lab.processes("link_trial.py"):
             assert time.monotonic() < deadline_s
             time.sleep(0.1)
-        assert everything(node) == before, "by the timer"
+        assert node.everything() == before, "by the timer"
         assert node.try_it()["ok"] is True
         node.do("keep", "a1")
-        assert before - everything(node) == set(), "kept"
+        assert before - node.everything() == set(), "kept"
         assert node.do("undo", "a1") == {"ok": True, "message": "as before"}
-        assert everything(node) == before, "undone"
+        assert node.everything() == before, "undone"
     finally:
         for words in reversed(given):
             node.lab.run("sh", "-c", 'ip "$@" || true', "sh", *(word if word != "add" else "del" for word in words))
-
-
-def everything(node: Node) -> set[str]:
-    """Rules, routes of all tables and addresses as `ip` shows them, without what changes by itself."""
-    found = set()
-    for family in ("-4", "-6"):
-        for words in (("rule", "show"), ("route", "show", "table", "all")):
-            lines = node.lab.run("ip", family, *words).splitlines()
-            found |= {" ".join(line.split()) for line in lines if "fe80" not in line and "multicast" not in line}
-    for port in json.loads(node.lab.run("ip", "-j", "addr", "show")):
-        for one in port["addr_info"]:
-            if one["scope"] != "link":
-                found.add(f"{port['ifname']} {one['local']} {one.get('address')} {one['prefixlen']}")
-    return found
 
 
 def test_a_timer_whose_notes_are_lost_puts_everything_back_all_the_same(node: Node) -> None:

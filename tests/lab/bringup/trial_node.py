@@ -30,6 +30,7 @@ YAML = "network:\n  version: 2\n  ethernets:\n" + "".join(
     for name, want in WANTED.items()
 )
 FOREIGN = "network:\n  version: 2\n  ethernets:\n    enp1s0f1np1:\n      mtu: 1400\n      addresses: [10.9.8.7/24]\n"
+SETTINGS = ("/proc/sys/net/ipv6/conf/%s/accept_ra", "/proc/sys/net/ipv4/conf/%s/promote_secondaries")
 WAIT_S = 60.0
 """However slow the machine is."""
 
@@ -89,6 +90,36 @@ class Node:
         for path in (NOTES, RUN, "/run/netplan"):
             found[path] = (self.lab.root / path[1:]).exists()
         found["routes"] = self.lab.run("ip", "route", "show", "default")
+        return found
+
+    def settings(self) -> list[str]:
+        """What networkd sets on a port that it is told to manage, of both ports."""
+        return self.lab.run("cat", *(path % port for port in (PORT, TWIN) for path in SETTINGS)).split()
+
+    def let_settings_be(self, *texts: str) -> None:
+        """As on ports that networkd was never told of."""
+        for port in (PORT, TWIN):
+            for path, text in zip(SETTINGS, texts, strict=True):
+                self.lab.run("sh", "-c", f"echo {text} > {path % port}")
+
+    def take_away(self, file: Path) -> None:
+        """A file of somebody's for the port, and what it gave."""
+        file.unlink()
+        self.lab.run("netplan", "apply")
+        self.lab.run("ip", "addr", "flush", "dev", PORT, "scope", "global")
+        self.lab.run("ip", "link", "set", PORT, "mtu", "1500")
+
+    def everything(self) -> set[str]:
+        """Rules, routes of all tables and addresses as `ip` shows them, without what changes by itself."""
+        found = set()
+        for family in ("-4", "-6"):
+            for words in (("rule", "show"), ("route", "show", "table", "all")):
+                lines = self.lab.run("ip", family, *words).splitlines()
+                found |= {" ".join(line.split()) for line in lines if "fe80" not in line and "multicast" not in line}
+        for port in json.loads(self.lab.run("ip", "-j", "addr", "show")):
+            for one in port["addr_info"]:
+                if one["scope"] != "link":
+                    found.add(f"{port['ifname']} {one['local']} {one.get('address')} {one['prefixlen']}")
         return found
 
     def wait_for(self, state: dict[str, Any], *, but: Sequence[str] = ()) -> None:

@@ -17,6 +17,8 @@ from ui import theme
 CHOICES: Final[tuple[theme.ThemeName, ...]] = ("light", "dark")
 SETTLE_S = 0.15
 """Until layouts, charts and the change of theme have come to rest."""
+TRIES = 20
+"""On a busy machine they take longer."""
 
 
 async def take_pictures(desktop: Desktop, name: str) -> None:
@@ -26,5 +28,9 @@ async def take_pictures(desktop: Desktop, name: str) -> None:
         theme.set_theme(choice)
         desktop.window.resize(width, height)
         await asyncio.sleep(SETTLE_S)
+        for _ in range(TRIES):
+            if not cut_labels(desktop.window):
+                break
+            await asyncio.sleep(SETTLE_S)
         assert not cut_labels(desktop.window)
         assert desktop.window.grab().save(str(SHOTS / f"app-{name}-{choice}-{width}x{height}.png"))

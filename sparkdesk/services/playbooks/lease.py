@@ -76,6 +76,8 @@ class Leases:
         """Names this run's leases."""
         self._held: dict[str, float] = {}
         """Node -> when its lease was last known to be ours."""
+        self._asking = ""
+        """The node that was asked for its lease and did not say yet what became of it."""
         self._files: dict[str, str] = {}
         """Node -> the file there that its commands hold."""
         self._busy: dict[str, tuple[LockHolder, ...]] = {}
@@ -107,6 +109,9 @@ class Leases:
                 raise next(iter(self.away.values()))
             await self._wait_for_commands(say)
         except BaseException:
+            if self._asking:  # it may have given its lease, or give it still
+                self._unreleased.add(self.token)
+                self._held.setdefault(self._asking, 0.0)
             await self.release()
             raise
 
@@ -119,7 +124,9 @@ class Leases:
     async def _take(self, node_id: str) -> None:
         theirs: tuple[str, ...] = ()
         while True:
+            self._asking = node_id
             shell, answer = await self._call(node_id, "take", *self._words, *theirs)
+            self._asking = ""
             if self._keep_answer(node_id, shell.node, answer):
                 self._note_expired(answer.get("expired"), node_id, shell.node)
                 return

@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -302,6 +303,25 @@ async def test_a_cancelled_run_lets_go(computer: MakeComputer, tmp_path: Path) -
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (await bob.run(book(sh("other", "true")))).result == "done"
+
+
+async def test_who_is_cancelled_while_a_node_gives_its_lease_leaves_no_stranger_behind(
+    computer: MakeComputer, tmp_path: Path
+) -> None:
+    anna, ben = await opened(computer, "anna@desk"), await opened(computer, "ben@lab")
+    said = b"print(json.dumps(getattr(leases, argv[0])(*argv[1:])))"
+    assert said in LOCK
+    slow = LOCK.replace(said, b"print(json.dumps(getattr(leases, argv[0])(*argv[1:])), time.sleep(9))")
+    quick, anna.runner._locking = anna.runner._locking, replace(anna.runner._locking, program=slow)
+    running = asyncio.ensure_future(anna.run(book(sh("one", "true"))))
+    await until_file(tmp_path / f"locks/sparkdesk-lease-{os.getuid()}.json")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    anna.runner._locking = quick
+    assert (await ben.run(book(sh("two", "true")))).result == "done"
+    assert (await anna.run(book(sh("three", "true")), "again")).result == "done"
+    assert (anna.holders, ben.holders) == ([], [])
 
 
 async def test_without_the_lock_program_nothing_is_changed(computer: MakeComputer, tmp_path: Path) -> None:
